@@ -1,0 +1,42 @@
+// How other modules answer HTTP requests at our port: a table of paths, filled by daemon. OTLP is served by
+// ingest itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace spanferry::ingest {
+
+struct Request {
+  std::string_view method;
+  std::string_view path;   // without the query; percent-encoding undone
+  std::string_view query;  // as it came
+  std::string_view body;
+  bool from_loopback = false;
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// Who may call a path when no token_file is set (DESIGN 9): health and /v1/traces are for every peer, the
+// rest for loopback.
+enum class Audience : std::uint8_t { everyone, loopback };
+
+struct Endpoint {
+  std::string method;  // GET also answers HEAD
+  std::string path;    // exact, or a prefix when it ends in "/"
+  Audience audience = Audience::loopback;
+  // Called on the worker thread (it may read the spool); `reply` may be called from any thread, exactly once.
+  std::function<void(const Request&, std::move_only_function<void(Response)> reply)> handle;
+};
+
+}  // namespace spanferry::ingest

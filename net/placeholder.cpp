@@ -1,0 +1,1 @@
+// Filled by this folder's sources.

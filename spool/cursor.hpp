@@ -1,0 +1,58 @@
+// A destination's durable progress through the log: everything below `position` is settled, plus intervals of
+// records settled beyond it, plus single traces of records that are settled in part.
+//
+// Moves are visible at once and become durable with the next commit group (alone, at most every 200 ms):
+// after a kill the reader meets again at most what it had in flight; after a power cut, what was settled in
+// those 200 ms too.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/record.hpp"
+#include "model/status.hpp"
+#include "spool/dead_letter.hpp"
+
+namespace spanferry::spool {
+
+struct Gap;
+
+// One record, or one trace of a record, that a destination is done with.
+struct Settled {
+  Seq seq = 0;
+  std::uint32_t record_spans = 0;  // header.span_count and header.trace_count of that record
+  std::uint32_t record_traces = 0;
+  std::optional<TraceId> trace;  // nothing: all that is left of the record
+  SpanCounts counts;             // how these spans left
+  std::vector<DeadLetter> dead;  // written in the same batch
+
+  static Settled all(const Record& r, SpanCounts counts) {
+    return {r.seq, r.header.span_count, r.header.trace_count, std::nullopt, counts, {}};
+  }
+};
+
+// Any thread; moves of one cursor come from one thread at a time.
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  [[nodiscard]] virtual const std::string& name() const = 0;
+  // The oldest record that is not settled (or the log's end).
+  [[nodiscard]] virtual Seq position() const = 0;
+  [[nodiscard]] virtual bool settled(Seq seq) const = 0;
+  // Also true when the whole record is settled.
+  [[nodiscard]] virtual bool settled(Seq seq, const TraceId& trace) const = 0;
+  // Settles; what is settled already (a second time, or trimmed meanwhile) is ignored and counted once.
+  virtual void settle(std::vector<Settled> settled) = 0;
+  // Records that are not there: counted as lost.
+  virtual void settle(const Gap& gap) = 0;
+  // pending = spans appended − spans below position − spans settled beyond it: not derived from the outcome
+  // counters.
+  [[nodiscard]] virtual Accounting accounting() const = 0;
+  [[nodiscard]] virtual std::uint64_t lag_records() const = 0;
+  // When the record at `position` was received, unix ns; 0 when nothing is pending.
+  [[nodiscard]] virtual std::int64_t oldest_pending_ns() const = 0;
+};
+
+}  // namespace spanferry::spool

@@ -1,0 +1,127 @@
+// The spool: one durable log of records in RocksDB, with a cursor for each destination that reads it.
+//
+// Threads: one commit thread writes groups and syncs them; one housekeeping thread trims, measures budgets
+// and feeds the local view. Everything public may be called from any thread unless it says otherwise.
+// Completion handlers run on the commit thread and must only post.
+//
+// Promise: an append that completes with success is on disk (settings.durability = commit) and every reader
+// sees it from then on; none sees it before. What is on disk is read by each destination until that
+// destination settled it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/otlp_span.hpp"
+#include "model/record.hpp"
+#include "model/result.hpp"
+#include "model/status.hpp"
+#include "spool/cursor.hpp"
+#include "spool/dead_letter.hpp"
+#include "spool/settings.hpp"
+
+namespace spanferry::spool {
+
+// What is to be appended. The log sets the header's running totals.
+struct Entry {
+  RecordHeader header;
+  std::shared_ptr<const std::string> payload;
+  std::vector<TraceId> traces;  // distinct: each gets an index entry
+};
+
+struct Appended {
+  Seq first = 0, last = 0;
+};
+using AppendHandler = std::move_only_function<void(Result<Appended>)>;
+
+// A hole in the log: records that were damaged or lost, with their exact size where the running totals tell
+// it.
+struct Gap {
+  Seq first = 0, last = 0;
+  std::uint64_t records = 0, spans = 0;
+};
+
+struct ReadBatch {
+  std::vector<Record> records;  // in order of seq
+  std::vector<Gap> gaps;        // met on the way
+  Seq next = 0;                 // where to read on
+};
+
+// One trace as the local view lists it: merged over the records seen so far.
+struct TraceSummary {
+  TraceId trace_id;
+  Seq first_seq = 0, last_seq = 0;
+  std::string name;  // of the root span, else of the first
+  std::string service;
+  StatusCode status = StatusCode::unset;
+  bool has_root = false;
+  std::string session, user, request_id;
+  std::int64_t start_ns = 0, end_ns = 0;
+  std::int64_t received_ns = 0;
+  std::uint32_t spans = 0;
+  std::int64_t input_tokens = 0, output_tokens = 0;
+};
+
+class Spool {
+ public:
+  // Opens or creates the spool. Takes the directory's lock, waiting settings.lock_wait for another process to
+  // leave it
+  // (`on_wait` is told once, with the holder's pid). Errors: unavailable (lock), io, configuration, damaged.
+  static Result<std::unique_ptr<Spool>> open(const Settings& settings,
+                                             const std::function<void(std::string_view)>& on_wait = {});
+  // Flushes, so that the next start has no log to replay, and gives up the lock.
+  virtual ~Spool() = default;
+
+  // Joins the next commit group; all entries become durable together or none does. `done` is called exactly
+  // once. Errors: full (a budget or the filesystem; `sentence` names which), unavailable (the store is being
+  // reopened), cancelled.
+  virtual void append(std::vector<Entry> entries, AppendHandler done) = 0;
+  // Whether an append would be let in now; cheap, for answering before a body is read.
+  [[nodiscard]] virtual bool accepting() const = 0;
+
+  // Durable records from `from` on, at least one if there is any, else as many as fit. From memory while hot.
+  virtual Result<ReadBatch> read(Seq from, std::size_t max_bytes, std::size_t max_records) = 0;
+  // One durable record; nothing if it is trimmed, lost or not there yet.
+  virtual Result<std::optional<Record>> get(Seq seq) = 0;
+  // The seqs of the durable records that hold spans of that trace and are not trimmed, ascending.
+  virtual Result<std::vector<Seq>> records_of(const TraceId& trace) = 0;
+  // One past the last durable record.
+  [[nodiscard]] virtual Seq end() const = 0;
+  [[nodiscard]] virtual Seq first() const = 0;
+
+  // `notify` is called on the commit thread after each group that made records durable, until the returned
+  // handle dies. It must only post. The handle must die before the spool.
+  using Subscription = std::shared_ptr<void>;
+  [[nodiscard]] virtual Subscription subscribe(std::function<void()> notify) = 0;
+
+  // The durable progress of one reader, by name; made if there is none, starting at the oldest record or at
+  // the end. The first one ever made starts at the oldest. It holds the log's trimming. Owned by the spool.
+  enum class From : std::uint8_t { now, oldest };
+  virtual Result<Cursor*> cursor(const std::string& name, From from) = 0;
+  // Cursors on disk that nobody asked for in this process: they hold the log no longer; what they had pending
+  // is known.
+  virtual std::vector<std::string> orphaned_cursors() = 0;
+
+  // Small durable values of the readers (experiment map, per-trace marks), up to 4 KiB each, under a reader's
+  // own prefix. A put joins the next group, `done` (may be empty) is called when it is durable. A get sees
+  // puts at once.
+  virtual void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done = {}) = 0;
+  virtual void erase(std::string key) = 0;
+  virtual Result<std::optional<std::string>> load(std::string_view key) = 0;
+
+  virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view destination, std::size_t limit) = 0;
+  virtual Result<std::optional<DeadLetter>> dead_letter(std::string_view id) = 0;
+
+  // The local view: newest first, at most `limit`, received before `before_seq` (0: from the end).
+  virtual Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq = 0) = 0;
+
+  [[nodiscard]] virtual SpoolStatus status() const = 0;
+};
+
+}  // namespace spanferry::spool

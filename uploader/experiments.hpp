@@ -1,0 +1,33 @@
+// From a record's route to the experiment at the far side: looked up lazily, created when missing and
+// allowed, cached in the spool so that a restart needs no look-up. CONTRACT 1.7, 2.2, 2.3.
+#pragma once
+
+#include <expected>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "model/record.hpp"
+#include "uploader/sender.hpp"
+
+namespace spanferry::uploader {
+
+struct Experiment {
+  std::string id;
+  std::string
+      unity_catalog_table;  // full spans table when the experiment is linked to Unity Catalog, else empty
+};
+
+// Lives on the deliver thread.
+class Experiments {
+ public:
+  virtual ~Experiments() = default;
+  // Waits as long as it takes. Fails with Action::stopped, or with what makes this one route impossible for
+  // good (an id that does not exist, a name that the server refuses). For a kind-databricks destination
+  // without any experiment it pauses the destination (paused_config) and names the variable to set.
+  virtual boost::asio::awaitable<std::expected<Experiment, Verdict>> resolve(const Route& route) = 0;
+  // The far side says that it is gone: the next resolve asks again.
+  virtual void forget(const Route& route) = 0;
+};
+
+}  // namespace spanferry::uploader

@@ -1,0 +1,38 @@
+// One destination's state as the operator sees it, and its counters. Written on the deliver thread, read from
+// any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "model/status.hpp"
+
+namespace spanferry::uploader {
+
+class Health {
+ public:
+  explicit Health(std::string destination) : destination_(std::move(destination)) {}
+
+  // Enters a state. Logs one line when it is another state than before: what, since when, what to do.
+  void enter(DestinationState state, std::string reason);
+  // An answer that shows the destination works: back to ok, with a line that says how long it was not.
+  void works();
+  void note_error(std::string sentence);
+
+  std::atomic<std::uint64_t> requests{0}, retries{0}, dead_letters{0}, delivered_traces{0};
+
+  [[nodiscard]] DestinationState state() const;
+  // Fills name, state, since, reason, last_error and the counters.
+  void fill(DestinationStatus& status) const;
+
+ private:
+  const std::string destination_;
+  mutable std::mutex mutex_;  // guards what follows: written rarely, read by status
+  DestinationState state_ = DestinationState::ok;
+  std::int64_t since_ns_ = 0;
+  std::string reason_, last_error_;
+};
+
+}  // namespace spanferry::uploader

@@ -1,0 +1,58 @@
+// What the operator can say about destinations.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace spanferry::uploader {
+
+enum class Kind : std::uint8_t { databricks, mlflow, otlp, local };
+enum class From : std::uint8_t { now, oldest };
+
+// Where a secret comes from; a file is read anew at each use, so that it can be changed under us.
+struct Secret {
+  std::string value;
+  std::string file;
+  [[nodiscard]] bool empty() const { return value.empty() && file.empty(); }
+};
+
+struct AssembleSettings {
+  std::chrono::milliseconds quiet{2000};       // a trace whose root ended goes after this without news
+  std::chrono::milliseconds max_open{600000};  // a trace without a root goes after this
+  std::chrono::milliseconds close_open_after{3600000};
+};
+
+struct DestinationSettings {
+  std::string name;
+  Kind kind = Kind::local;
+  std::string url;  // http(s)://host[:port][/path]; otlp: /v1/traces is added unless the path ends in it
+  Secret token;     // databricks: personal access token; mlflow: bearer
+  std::string username;
+  Secret password;
+  std::vector<std::pair<std::string, std::string>> headers;  // otlp
+  std::string experiment;                                    // name
+  std::string experiment_id;                                 // or id
+  bool create_experiment = true;
+  std::string compression = "gzip";  // otlp, mlflow: gzip | none
+  std::uint64_t max_batch_bytes = 4ULL << 20;
+  std::uint32_t concurrency = 8;
+  From from = From::now;
+  AssembleSettings assemble;
+  std::string ca_file;  // PEM; empty: SSL_CERT_FILE, else the system's
+  std::chrono::milliseconds timeout{60000};
+};
+
+// Read by encoders for traces that come from plain OpenTelemetry: what fills a tag that no span and no
+// resource gives. Keys: environment, app_version, deployment_id, region, or any tag name.
+using ContextDefaults = std::map<std::string, std::string>;
+
+struct Settings {
+  std::vector<DestinationSettings> destinations;
+  ContextDefaults context;
+};
+
+}  // namespace spanferry::uploader

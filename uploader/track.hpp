@@ -1,0 +1,48 @@
+// A track reads the log for one destination with a cursor of its own: OTLP batches, or whole traces. A
+// destination has one, or two (MLflow: spans by OTLP, then what only StartTrace carries); its position is
+// that of the slowest.
+#pragma once
+
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
+
+#include "model/status.hpp"
+#include "spool/cursor.hpp"
+#include "spool/spool.hpp"
+#include "uploader/experiments.hpp"
+#include "uploader/sender.hpp"
+#include "uploader/settings.hpp"
+
+namespace spanferry::uploader {
+
+// What every track of one destination works with; outlives the tracks.
+struct TrackContext {
+  boost::asio::io_context& io;  // of the deliver thread
+  spool::Spool& spool;
+  const DestinationSettings& settings;
+  const ContextDefaults& context;
+  Sender& sender;
+  Experiments* experiments;  // null for kind otlp
+};
+
+// Lives on the deliver thread; accessors marked so may be called from any.
+class Track {
+ public:
+  virtual ~Track() = default;
+  virtual void start() = 0;            // spawns its coroutines
+  virtual void records_arrived() = 0;  // the log has grown
+  virtual void drain() = 0;            // send what is due without waiting for more
+  virtual spool::Cursor& cursor() = 0;
+  // Any thread: whether that trace's part of that record is done here.
+  [[nodiscard]] virtual bool settled(Seq seq, const TraceId& trace) const = 0;
+};
+
+// OTLP batches: kinds otlp and mlflow (one experiment a request).
+std::unique_ptr<Track> make_otlp_track(TrackContext context);
+// Whole traces to Databricks experiment storage.
+std::unique_ptr<Track> make_databricks_track(TrackContext context);
+// MLflow: one StartTrace for each trace that needs it, once `spans` has delivered its records.
+std::unique_ptr<Track> make_mlflow_info_track(TrackContext context, const Track& spans);
+
+}  // namespace spanferry::uploader
