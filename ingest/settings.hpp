@@ -34,6 +34,7 @@ struct Settings {
   std::chrono::milliseconds write_timeout{10000};   // for an answer to be taken
   std::uint64_t udp_receive_buffer_bytes = 8ULL << 20;
   std::vector<RouteRule> routes;
+  std::string instance;  // a request whose X-Spanferry-Hop is this one has come back to us: 508
 };
 
 }  // namespace spanferry::ingest

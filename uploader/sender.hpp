@@ -39,9 +39,12 @@ enum class Action : std::uint8_t {
 
 struct Verdict {
   Action action = Action::stopped;
-  int status = 0;              // HTTP; 0: none
-  std::string reason;          // a sentence for logs and dead letters
-  std::string excerpt;         // of the answer, at most kMaxResponseExcerptBytes, without secrets
+  int status = 0;       // HTTP; 0: none
+  std::string reason;   // a sentence for logs and dead letters
+  std::string excerpt;  // of the answer, at most kMaxResponseExcerptBytes, without secrets
+  // A 500 that may as well be an outage: nothing was accepted since this request was first tried. Do not make
+  // a dead letter of it yet, send it again (a few times).
+  bool unproven = false;
   net::HttpResponse response;  // for done
 };
 

@@ -53,6 +53,7 @@ using ContextDefaults = std::map<std::string, std::string>;
 struct Settings {
   std::vector<DestinationSettings> destinations;
   ContextDefaults context;
+  std::string instance;  // of this process, sent as X-Spanferry-Hop; empty: a random one
 };
 
 }  // namespace spanferry::uploader

@@ -33,6 +33,9 @@ class Track {
   virtual void start() = 0;            // spawns its coroutines
   virtual void records_arrived() = 0;  // the log has grown
   virtual void drain() = 0;            // send what is due without waiting for more
+  // Ends its coroutines soon: cancels its own waits. Sends under way come back as Action::stopped by
+  // themselves. The loop runs on until all of them have returned; only then the track dies.
+  virtual void stop() = 0;
   virtual spool::Cursor& cursor() = 0;
   // Any thread: whether that trace's part of that record is done here.
   [[nodiscard]] virtual bool settled(Seq seq, const TraceId& trace) const = 0;
