@@ -2,6 +2,7 @@
 // The bytes are described in docs/spool-format.md.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -78,12 +79,17 @@ struct EncodedHeader {
   std::uint32_t payload_checksum = 0;
 };
 
-// Appends the header's bytes to `out`; the payload as stored is to follow at once.
+// Appends the header's bytes to `out`; the payload as stored is to follow at once. `stored_bytes` and
+// `payload_checksum` (crc32c of the payload as stored) are the caller's to set; `client` is cut at 64 bytes.
 void encode_record_header(const EncodedHeader& header, std::string& out);
 
-// Reads the header at the start of `value` and checks it against its checksum; on success *payload is the
-// stored payload inside `value`. Errors: damaged (a check fails), unsupported (a version or kind we do not
-// know).
+// Reads the header at the start of `value` and checks header, length and stored payload against their
+// checksums; on success *payload is the stored payload inside `value`, which must hold nothing else.
+// Errors: damaged (a check fails), unsupported (sound, but a version, kind or flag we do not know).
 Result<EncodedHeader> decode_record_header(std::string_view value, std::string_view* payload);
+
+// The header alone: what there is to know of a record whose payload is damaged, cut off or not wanted.
+// *header_bytes, if asked for, is where the payload starts. Errors as above, for the header.
+Result<EncodedHeader> peek_record_header(std::string_view value, std::size_t* header_bytes = nullptr);
 
 }  // namespace spanferry
