@@ -18,7 +18,9 @@ namespace spanferry {
 
 inline constexpr int kMaxNestingDepth = 100;  // of AnyValue in AnyValue, and of JSON
 
-// One ResourceSpans of a request.
+inline constexpr std::size_t kMaxResourceGroups = 65'536;  // ResourceSpans with spans, a request
+
+// One ResourceSpans of a request, of those that hold spans.
 struct ResourceGroup {
   std::string_view
       field;  // the whole field, tag and length included: such fields laid end to end are a request
@@ -32,7 +34,7 @@ struct Scan {
   std::uint32_t spans = 0;          // kept
   std::uint32_t refused_spans = 0;  // left out of `rewritten`
   std::string refused_reason;       // of the first one refused, a sentence for partial_success.error_message
-  bool repaired = false;
+  bool repaired = false;            // something was mended; refused spans alone do not count
   // The body to keep instead of the one scanned; null when that one is sound as it is.
   std::shared_ptr<const std::string> rewritten;
   std::vector<ResourceGroup> groups;  // views into `rewritten`, else into the body scanned
@@ -40,11 +42,13 @@ struct Scan {
 };
 
 // Refused one by one: spans whose trace id is not 16 bytes or all zero, whose span id is not 8 bytes or all
-// zero. Repaired (and the request rewritten once): invalid UTF-8 in any string becomes U+FFFD; a parent id
-// that is neither empty nor 8 bytes, or 8 zero bytes, is removed; times past 2^63-1 are clamped to it; an end
-// of 0 or before the start becomes the start. A repaired span is marked by a bool attribute
-// `spanferry.repaired`. Fields we do not know are kept. Errors: invalid_input (no such message; nested deeper
-// than kMaxNestingDepth).
+// zero; scopes and resources that held no others are left out with them. Repaired (and the request rewritten
+// once): invalid UTF-8 in any string becomes U+FFFD; a parent id that is neither empty nor 8 bytes, or 8 zero
+// bytes, is removed; a link whose ids are neither empty nor of the right length is removed; times past 2^63-1
+// are clamped to it; an end before the start (0 among them) becomes the start. A repaired span is marked by a
+// bool attribute `spanferry.repaired`. Fields we do not know are kept. What was rewritten is sound: scanned
+// again, it stays as it is. Errors: invalid_input (no such message; a known field of the wrong wire type;
+// nested deeper than kMaxNestingDepth; more than kMaxResourceGroups).
 Result<Scan> scan_traces_request(std::string_view body);
 
 // The string value of attribute `key` in the bytes of a Resource message; nothing if absent or not a string.
