@@ -1,0 +1,138 @@
+// The keys of one destination.
+#include <array>
+
+#include "config/keys.hpp"
+
+namespace spanferry::config {
+namespace {
+
+using Destination = uploader::DestinationSettings;
+
+constexpr std::uint64_t kKiB = 1ULL << 10, kMiB = 1ULL << 20;
+constexpr std::uint64_t kSecond = 1000, kDay = 86'400 * kSecond;
+
+const std::string& text(const Value& v) { return std::get<std::string>(v); }
+std::chrono::milliseconds duration(const Value& v) { return std::get<std::chrono::milliseconds>(v); }
+
+std::string set_name(Destination& d, const Value& v) {
+  const auto& name = text(v);
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+  if (name.empty() || name.size() > 64 || name.find_first_not_of(kAllowed) != std::string::npos)
+    return "must be 1 to 64 of a-z, 0-9, '-' and '_'";
+  d.name = name;
+  return {};
+}
+
+std::string set_kind(Destination& d, const Value& v) {
+  using uploader::Kind;
+  d.kind = text(v) == "databricks" ? Kind::databricks
+           : text(v) == "mlflow"   ? Kind::mlflow
+           : text(v) == "otlp"     ? Kind::otlp
+                                   : Kind::local;
+  return {};
+}
+
+std::string set_url(Destination& d, const Value& v) {
+  const auto& url = text(v);
+  const auto scheme = url.find("://");
+  const auto kind = std::string_view(url).substr(0, scheme == std::string::npos ? 0 : scheme);
+  if (kind != "http" && kind != "https") return "must begin with http:// or https://";
+  const auto rest = std::string_view(url).substr(scheme + 3);
+  const auto authority = rest.substr(0, rest.find_first_of("/?#"));
+  if (authority.empty() || authority.front() == ':') return "names no host";
+  if (authority.contains('@')) return "must not hold a user name or password; use their own keys";
+  if (url.find_first_of("?# \t\r\n") != std::string::npos)
+    return "must not hold a query, a fragment or white space";
+  d.url = url;
+  while (d.url.ends_with('/')) d.url.pop_back();
+  return {};
+}
+
+std::string set_experiment_id(Destination& d, const Value& v) {
+  if (text(v).find_first_not_of("0123456789") != std::string::npos) return "must be digits";
+  d.experiment_id = text(v);
+  return {};
+}
+
+const std::array<DestinationKey, 19> kKeys{{
+    {{"name", Type::text, "", "required",
+      "Its name in status, logs and metrics, and of its place in the log."},
+     "databricks mlflow otlp local",
+     set_name},
+    {{"kind", Type::choice, "", "required", "What the far side is.", 0, UINT64_MAX,
+      "databricks|mlflow|otlp|local"},
+     "databricks mlflow otlp local",
+     set_kind},
+    {{"url", Type::text, "", "required",
+      "The workspace, MLflow server or OTLP backend. For `otlp`, /v1/traces is added unless it is there."},
+     "databricks mlflow otlp",
+     set_url},
+    {{"token", Type::secret, "", "none",
+      "Bearer token: a personal access token of the workspace, or what the MLflow server wants. `databricks` "
+      "needs token or token_file."},
+     "databricks mlflow",
+     [](Destination& d, const Value& v) { return d.token.value = text(v), std::string(); }},
+    {{"token_file", Type::text, "", "none", "A file that holds the token; read anew at each use."},
+     "databricks mlflow",
+     [](Destination& d, const Value& v) { return d.token.file = text(v), std::string(); }},
+    {{"username", Type::text, "", "none", "For MLflow's basic authentication."},
+     "mlflow",
+     [](Destination& d, const Value& v) { return d.username = text(v), std::string(); }},
+    {{"password", Type::secret, "", "none", "For MLflow's basic authentication."},
+     "mlflow",
+     [](Destination& d, const Value& v) { return d.password.value = text(v), std::string(); }},
+    {{"password_file", Type::text, "", "none", "A file that holds the password; read anew at each use."},
+     "mlflow",
+     [](Destination& d, const Value& v) { return d.password.file = text(v), std::string(); }},
+    {{"experiment", Type::text, "", "none",
+      "The experiment of spans that name none, by name. Without it `mlflow` uses experiment 0, and "
+      "`databricks` waits, saying so."},
+     "databricks mlflow",
+     [](Destination& d, const Value& v) { return d.experiment = text(v), std::string(); }},
+    {{"experiment_id", Type::text, "", "none", "The same by id."}, "databricks mlflow", set_experiment_id},
+    {{"create_experiment", Type::boolean, "true", "", "Make a named experiment that does not exist."},
+     "databricks mlflow",
+     [](Destination& d, const Value& v) { return d.create_experiment = std::get<bool>(v), std::string(); }},
+    {{"compression", Type::choice, "gzip", "", "Of request bodies.", 0, UINT64_MAX, "gzip|none"},
+     "mlflow otlp",
+     [](Destination& d, const Value& v) { return d.compression = text(v), std::string(); }},
+    {{"max_batch_bytes", Type::size, "4MiB", "", "The largest request, before compression.", kKiB, 64 * kMiB},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) {
+       return d.max_batch_bytes = std::get<std::uint64_t>(v), std::string();
+     }},
+    {{"concurrency", Type::count, "8", "", "Requests under way at one time.", 1, 256},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) {
+       return d.concurrency = static_cast<std::uint32_t>(std::get<std::uint64_t>(v)), std::string();
+     }},
+    {{"from", Type::choice, "now", "",
+      "Where a new destination starts in the log. The first one ever starts at the oldest span.", 0,
+      UINT64_MAX, "now|oldest"},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) {
+       return d.from = text(v) == "now" ? uploader::From::now : uploader::From::oldest, std::string();
+     }},
+    {{"assemble.quiet", Type::duration, "2s", "",
+      "A trace whose root span has ended is sent after this long without news.", 0, kDay},
+     "databricks mlflow",
+     [](Destination& d, const Value& v) { return d.assemble.quiet = duration(v), std::string(); }},
+    {{"assemble.max_open", Type::duration, "10min", "", "A trace without a root span is sent after this.",
+      kSecond, 30 * kDay},
+     "databricks mlflow",
+     [](Destination& d, const Value& v) { return d.assemble.max_open = duration(v), std::string(); }},
+    {{"assemble.close_open_after", Type::duration, "1h", "",
+      "A trace left open by an app that died is closed and marked after this.", kSecond, 30 * kDay},
+     "databricks mlflow",
+     [](Destination& d, const Value& v) { return d.assemble.close_open_after = duration(v), std::string(); }},
+    {{"ca_file", Type::text, "", "$SSL_CERT_FILE, else the system's",
+      "PEM file of the authorities to trust."},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) { return d.ca_file = text(v), std::string(); }},
+}};
+
+}  // namespace
+
+std::span<const DestinationKey> destination_keys() { return kKeys; }
+
+}  // namespace spanferry::config
