@@ -1,0 +1,283 @@
+#include "net/http_exchange.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "net/certificate_times.hpp"
+
+namespace spanferry::net {
+namespace {
+
+constexpr long kUploadBufferBytes = 256L << 10;
+constexpr long kKeepAliveIdleSeconds = 30;
+
+std::string authority_of(const std::string& url) {
+  std::string out = "the destination";
+  CURLU* parts = curl_url();
+  if (parts == nullptr) return out;
+  char* host = nullptr;
+  char* port = nullptr;
+  if (curl_url_set(parts, CURLUPART_URL, url.c_str(), 0) == CURLUE_OK &&
+      curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+      curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+    out = fmt::format("{}:{}", host, port);
+  curl_free(host);
+  curl_free(port);
+  curl_url_cleanup(parts);
+  return out;
+}
+
+// OpenSSL's X509_V_ERR_* that are about the time.
+bool is_about_time(long verify_result) { return verify_result == 9 || verify_result == 10; }
+
+}  // namespace
+
+HttpExchange::HttpExchange(HttpRequest request, const ClientOptions& options)
+    : request_(std::move(request)), authority_(authority_of(request_.url)) {
+  for (const auto& piece : request_.body) body_bytes_ += piece->size();
+  easy_ = curl_easy_init();
+  if (easy_ != nullptr && !set_up(options)) {
+    curl_easy_cleanup(easy_);
+    easy_ = nullptr;
+  }
+}
+
+HttpExchange::~HttpExchange() {
+  if (easy_ != nullptr) curl_easy_cleanup(easy_);
+  curl_slist_free_all(header_list_);
+}
+
+bool HttpExchange::add_header(const std::string& line) {
+  // A line break in a configured header would smuggle a second one.
+  if (line.find_first_of("\r\n") != std::string::npos) return false;
+  curl_slist* longer = curl_slist_append(header_list_, line.c_str());
+  if (longer == nullptr) return false;
+  header_list_ = longer;
+  return true;
+}
+
+bool HttpExchange::set_up(const ClientOptions& options) {
+  curl_easy_setopt(easy_, CURLOPT_PRIVATE, this);
+  if (curl_easy_setopt(easy_, CURLOPT_URL, request_.url.c_str()) != CURLE_OK) return false;
+  curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy_, CURLOPT_PROXY, "");
+  curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
+  // A slow resolver must not hold the loop when its exchange ends early.
+  curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
+  curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, detail_.data());
+  curl_easy_setopt(easy_, CURLOPT_USERAGENT, options.user_agent.c_str());
+  curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy_, CURLOPT_TCP_KEEPIDLE, kKeepAliveIdleSeconds);
+  curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
+  curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout.count()));
+  curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout.count()));
+  curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &HttpExchange::on_header);
+  curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &HttpExchange::on_write);
+  curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
+  set_up_tls(options);
+  if (!set_up_method()) return false;
+  bool has_content_type = false;
+  for (const auto& [key, value] : request_.headers) {
+    has_content_type = has_content_type || strcasecmp(key.c_str(), "content-type") == 0;
+    // libcurl's spelling of a header without a value ends in a semicolon.
+    if (!add_header(value.empty() ? key + ";" : key + ": " + value)) return false;
+  }
+  if (!add_header("Expect:") || (!has_content_type && !add_header("Content-Type:"))) return false;
+  return curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_) == CURLE_OK;
+}
+
+bool HttpExchange::set_up_method() {
+  if (request_.method == "HEAD") return curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L) == CURLE_OK;
+  const bool takes_body = request_.method == "POST" || request_.method == "PUT" || request_.method == "PATCH";
+  if (takes_body || body_bytes_ > 0) {
+    curl_easy_setopt(easy_, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_bytes_));
+    curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &HttpExchange::on_read);
+    curl_easy_setopt(easy_, CURLOPT_READDATA, this);
+    curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &HttpExchange::on_seek);
+    curl_easy_setopt(easy_, CURLOPT_SEEKDATA, this);
+  } else {
+    curl_easy_setopt(easy_, CURLOPT_HTTPGET, 1L);
+  }
+  return curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str()) == CURLE_OK;
+}
+
+void HttpExchange::set_up_tls(const ClientOptions& options) {
+  if (!options.ca_file.empty()) {
+    curl_easy_setopt(easy_, CURLOPT_CAINFO, options.ca_file.c_str());
+    // These authorities and no others.
+    curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
+  }
+  curl_easy_setopt(easy_, CURLOPT_SSL_CTX_FUNCTION, &watch_certificate_times);
+  curl_easy_setopt(easy_, CURLOPT_SSL_CTX_DATA, this);
+}
+
+std::size_t HttpExchange::read_body(char* out, std::size_t room) {
+  std::size_t written = 0;
+  while (written < room && piece_ < request_.body.size()) {
+    const std::string& piece = *request_.body[piece_];
+    const std::size_t n = std::min(room - written, piece.size() - offset_);
+    std::memcpy(out + written, piece.data() + offset_, n);
+    written += n;
+    offset_ += n;
+    if (offset_ == piece.size()) {
+      ++piece_;
+      offset_ = 0;
+    }
+  }
+  body_read_ = body_read_ || written > 0;
+  return written;
+}
+
+int HttpExchange::seek_body(std::uint64_t offset) {
+  piece_ = 0;
+  while (piece_ < request_.body.size() && offset >= request_.body[piece_]->size())
+    offset -= request_.body[piece_++]->size();
+  offset_ = piece_ < request_.body.size() ? offset : 0;
+  return CURL_SEEKFUNC_OK;
+}
+
+std::size_t HttpExchange::take_header(std::string_view line) {
+  if (line.starts_with("HTTP/")) {
+    // The start of an answer, or of the one that follows an interim one.
+    response_ = {};
+    header_bytes_ = 0;
+    return line.size();
+  }
+  header_bytes_ += line.size();
+  if (header_bytes_ > kMaxResponseHeaderBytes) {
+    too_large_ = true;
+    return 0;
+  }
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return line.size();
+  std::string key(line.substr(0, colon));
+  std::ranges::transform(key, key.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::string_view value = line.substr(colon + 1);
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front())) != 0)
+    value.remove_prefix(1);
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back())) != 0)
+    value.remove_suffix(1);
+  response_.headers.emplace_back(std::move(key), value);
+  return line.size();
+}
+
+std::size_t HttpExchange::take_body(std::string_view data) {
+  if (response_.body.size() + data.size() > request_.max_response_bytes) {
+    too_large_ = true;
+    return 0;
+  }
+  response_.body += data;
+  return data.size();
+}
+
+std::size_t HttpExchange::on_read(char* out, std::size_t size, std::size_t count, void* self) {
+  return static_cast<HttpExchange*>(self)->read_body(out, size * count);
+}
+
+int HttpExchange::on_seek(void* self, curl_off_t offset, int origin) {
+  if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
+  return static_cast<HttpExchange*>(self)->seek_body(static_cast<std::uint64_t>(offset));
+}
+
+std::size_t HttpExchange::on_header(char* data, std::size_t size, std::size_t count, void* self) {
+  return static_cast<HttpExchange*>(self)->take_header({data, size * count});
+}
+
+std::size_t HttpExchange::on_write(char* data, std::size_t size, std::size_t count, void* self) {
+  return static_cast<HttpExchange*>(self)->take_body({data, size * count});
+}
+
+HttpResult HttpExchange::result(CURLcode code) {
+  if (easy_ == nullptr)
+    return std::unexpected(
+        error(TransportFailure::bad_url, fmt::format("the url or a header for {} is unusable", authority_)));
+  if (code == CURLE_OK) {
+    long status = 0;
+    curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+    response_.status = static_cast<int>(status);
+    return std::move(response_);
+  }
+  const TransportFailure failure = failure_of(code);
+  return std::unexpected(error(failure, sentence_of(code, failure)));
+}
+
+TransportError HttpExchange::error(TransportFailure failure, std::string sentence) const {
+  return {failure, body_read_, std::move(sentence)};
+}
+
+TransportFailure HttpExchange::failure_of(CURLcode code) const {
+  using enum TransportFailure;
+  if (too_large_) return too_large;
+  long status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+  long verified = 0;
+  curl_easy_getinfo(easy_, CURLINFO_SSL_VERIFYRESULT, &verified);
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return resolve;
+    case CURLE_COULDNT_CONNECT:
+      return connect;
+    case CURLE_OPERATION_TIMEDOUT:
+      return timeout;
+    case CURLE_PARTIAL_FILE:
+      return truncated;
+    case CURLE_PEER_FAILED_VERIFICATION:
+      // With a chain that verifies, what failed is libcurl's own comparison of the name.
+      if (verified == 0) return tls_hostname;
+      return is_about_time(verified) ? tls_expired : tls_untrusted;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+      return tls_other;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_SSL_CACERT_BADFILE:
+      return bad_url;
+    default:
+      return status != 0 ? truncated : reset;
+  }
+}
+
+std::string HttpExchange::sentence_of(CURLcode code, TransportFailure failure) const {
+  const std::string why = detail_[0] != '\0' ? detail_.data() : curl_easy_strerror(code);
+  switch (failure) {
+    case TransportFailure::resolve:
+      return fmt::format("the host of {} cannot be resolved", authority_);
+    case TransportFailure::connect:
+      return fmt::format("nothing listens at {}: {}", authority_, why);
+    case TransportFailure::timeout:
+      return fmt::format("no answer from {} in time: {}", authority_, why);
+    case TransportFailure::reset:
+      return fmt::format("{} broke the connection before it answered: {}", authority_, why);
+    case TransportFailure::truncated:
+      return fmt::format("{} broke off in the middle of its answer: {}", authority_, why);
+    case TransportFailure::too_large:
+      return fmt::format("the answer of {} is larger than {} bytes", authority_, request_.max_response_bytes);
+    case TransportFailure::tls_untrusted:
+      return fmt::format("no trusted authority signed the certificate of {}: {}", authority_, why);
+    case TransportFailure::tls_hostname:
+      return fmt::format("the certificate of {} is for another name: {}", authority_, why);
+    case TransportFailure::tls_expired:
+      return fmt::format("the certificate of {} is not valid now{}", authority_,
+                         validity_.empty() ? "" : ": " + validity_);
+    case TransportFailure::tls_other:
+      return fmt::format("no TLS with {}: {}", authority_, why);
+    case TransportFailure::bad_url:
+      return code == CURLE_SSL_CACERT_BADFILE
+                 ? fmt::format("the file of trusted authorities cannot be used: {}", why)
+                 : fmt::format("the url of {} is unusable: {}", authority_, why);
+    case TransportFailure::cancelled:
+      return "stopped";
+  }
+  return why;
+}
+
+}  // namespace spanferry::net
