@@ -13,7 +13,7 @@ namespace spanferry::uploader {
 
 class Health {
  public:
-  explicit Health(std::string destination) : destination_(std::move(destination)) {}
+  explicit Health(std::string destination);
 
   // Enters a state. Logs one line when it is another state than before: what, since when, what to do.
   void enter(DestinationState state, std::string reason);
@@ -33,6 +33,8 @@ class Health {
   DestinationState state_ = DestinationState::ok;
   std::int64_t since_ns_ = 0;
   std::string reason_, last_error_;
+  std::int64_t logged_ns_ = 0;  // when the last line about entering a state was written
+  bool told_ = false;           // that line is about the state we are in
 };
 
 }  // namespace spanferry::uploader

@@ -1,0 +1,81 @@
+#include "uploader/credential.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "model/ids.hpp"
+
+namespace spanferry::uploader {
+namespace {
+
+constexpr std::size_t kMaxSecretBytes = 64U << 10;
+// The destination that the environment makes: its settings are known by the names of their variables.
+constexpr std::string_view kFromEnvironment = "env";
+
+std::string trimmed(std::string text) {
+  const auto from = text.find_first_not_of(" \t\r\n");
+  if (from == std::string::npos) return {};
+  return text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1);
+}
+
+Result<std::string> value_of(const Secret& secret) {
+  if (secret.file.empty()) return secret.value;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(secret.file.c_str(), "re"),
+                                                             &std::fclose);
+  if (!file)
+    return fail(ErrorKind::unauthorized,
+                fmt::format("the credential file {} cannot be read: {}", secret.file, std::strerror(errno)));
+  std::string text(kMaxSecretBytes, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  text = trimmed(std::move(text));
+  if (text.empty())
+    return fail(ErrorKind::unauthorized, fmt::format("the credential file {} is empty", secret.file));
+  return text;
+}
+
+}  // namespace
+
+Result<Credential> credential_of(const DestinationSettings& settings) {
+  Credential credential;
+  for (const auto& [key, value] : settings.headers) {
+    credential.headers.emplace_back(key, value);
+    credential.secrets.push_back(value);
+  }
+  if (!settings.token.empty()) {
+    auto token = value_of(settings.token);
+    if (!token) return std::unexpected(token.error());
+    credential.headers.emplace_back("Authorization", "Bearer " + *token);
+    credential.secrets.push_back(*std::move(token));
+  } else if (!settings.username.empty()) {
+    auto password = value_of(settings.password);
+    if (!password) return std::unexpected(password.error());
+    std::string pair = base64_encode(settings.username + ":" + *password);
+    credential.headers.emplace_back("Authorization", "Basic " + pair);
+    credential.secrets.push_back(*std::move(password));
+    credential.secrets.push_back(std::move(pair));
+  }
+  return credential;
+}
+
+std::string credential_name(const DestinationSettings& settings) {
+  const bool by_token = !settings.token.empty();
+  const bool by_password = !by_token && !settings.username.empty();
+  const Secret& secret = by_token ? settings.token : settings.password;
+  if ((by_token || by_password) && !secret.file.empty()) return "the credential in " + secret.file;
+  const bool from_environment = settings.name == kFromEnvironment;
+  if (by_token && from_environment)
+    return settings.kind == Kind::databricks ? "DATABRICKS_TOKEN" : "MLFLOW_TRACKING_TOKEN";
+  if (by_password && from_environment) return "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD";
+  if (by_token) return fmt::format("`token` of destination {}", settings.name);
+  if (by_password) return fmt::format("`username` and `password` of destination {}", settings.name);
+  if (!settings.headers.empty())
+    return from_environment ? "OTEL_EXPORTER_OTLP_HEADERS"
+                            : fmt::format("`headers` of destination {}", settings.name);
+  return fmt::format("no credential (destination {} has none configured)", settings.name);
+}
+
+}  // namespace spanferry::uploader

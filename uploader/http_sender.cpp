@@ -1,0 +1,241 @@
+#include "uploader/http_sender.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "uploader/credential.hpp"
+
+namespace spanferry::uploader {
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::size_t kSpareConnections = 4;  // beside the batches: look-ups
+constexpr milliseconds kConnectTimeout{5000};
+
+const char* const kTrustRemedy =
+    "set `ca_file` of the destination or SSL_CERT_FILE to the PEM file of the authority that signed it";
+
+std::string failure_sentence(const net::TransportError& error) {
+  switch (error.failure) {
+    case net::TransportFailure::tls_untrusted:
+      return fmt::format("{}; {}", error.sentence, kTrustRemedy);
+    case net::TransportFailure::tls_hostname:
+      return error.sentence + "; set `url` to a host name that the certificate carries";
+    case net::TransportFailure::tls_expired:
+      return error.sentence + "; it has to be renewed at the destination";
+    case net::TransportFailure::bad_url:
+      return error.sentence + "; correct the destination's settings";
+    default:
+      return error.sentence;
+  }
+}
+
+bool is_configuration(net::TransportFailure failure) {
+  using enum net::TransportFailure;
+  return failure == tls_untrusted || failure == tls_hostname || failure == tls_expired || failure == bad_url;
+}
+
+}  // namespace
+
+// One request on its way to a verdict.
+struct HttpSender::Attempt {
+  Surface surface;
+  Gate::Pass pass;
+  int tries_of_500 = 0;
+  std::uint64_t accepted_before = 0;
+  bool final = false;
+  std::optional<milliseconds> wait;  // of this request alone, before its next try
+  Verdict verdict;
+};
+
+HttpSender::HttpSender(asio::io_context& io, const DestinationSettings& settings, std::string instance,
+                       SenderTuning tuning)
+    : settings_(settings),
+      instance_(std::move(instance)),
+      tuning_(tuning),
+      health_(settings.name),
+      client_(io, net::TlsSettings{settings.ca_file}, "spanferry/" SPANFERRY_VERSION,
+              settings.concurrency + kSpareConnections),
+      gate_(io, tuning.retry),
+      pause_backoff_(tuning.pause, uniform_random),
+      sleeps_(io),
+      unpaused_(io) {}
+
+void HttpSender::stop() {
+  gate_.stop();
+  sleeps_.stop();
+  unpaused_.stop();
+  client_.shutdown();
+}
+
+asio::awaitable<bool> HttpSender::open() {
+  while (pauses_ > 0)
+    if (!co_await unpaused_.wait()) co_return false;
+  co_return co_await gate_.until_open();
+}
+
+void HttpSender::prepare(net::HttpRequest& request, Surface surface, const Credential& credential) const {
+  request.timeout = settings_.timeout;
+  request.connect_timeout = std::min(kConnectTimeout, settings_.timeout);
+  if (surface == Surface::storage) return;
+  request.headers.insert(request.headers.end(), credential.headers.begin(), credential.headers.end());
+  request.headers.emplace_back("X-Spanferry-Hop", instance_);
+}
+
+asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::HttpRequest()> make) {
+  Attempt attempt{.surface = surface, .pass = {}, .accepted_before = accepted_, .wait = {}, .verdict = {}};
+  net::Backoff alone(tuning_.retry, uniform_random);
+  for (bool again = false;; again = true) {
+    const auto pass = co_await gate_.enter();
+    if (!pass) co_return Verdict{};
+    attempt.pass = *pass;
+    const auto credential = credential_of(settings_);
+    if (!credential) {
+      paused(attempt, DestinationState::paused_auth, credential.error().sentence);
+      continue;
+    }
+    ++health_.requests;
+    if (again) ++health_.retries;
+    net::HttpRequest request = make();
+    prepare(request, surface, *credential);
+    auto answer = co_await client_.perform(std::move(request));
+    if (answer)
+      judge_answer(attempt, *std::move(answer), *credential);
+    else
+      judge_failure(attempt, answer.error());
+    if (attempt.final) co_return std::move(attempt.verdict);
+    if (attempt.wait && !co_await sleeps_.sleep(alone.next(attempt.wait))) co_return Verdict{};
+    attempt.wait.reset();
+  }
+}
+
+void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, const Credential& credential) {
+  const int status = response.status;
+  const std::string code = status < 300 ? std::string() : error_code_of(response.body);
+  const std::string excerpt =
+      status < 300 ? std::string() : excerpt_of(attempt.surface, response.body, credential.secrets);
+  const std::string reason = reason_of(status, code, excerpt);
+  const Ruling ruling = rule(attempt.surface, status, code);
+  std::optional<milliseconds> asked = response.retry_after();
+  if (asked) asked = std::min(*asked, tuning_.longest_retry_after);
+  switch (ruling) {
+    case Ruling::retry:
+      in_trouble(attempt, DestinationState::retrying, reason, asked);
+      return;
+    case Ruling::rate_limited:
+      in_trouble(attempt, DestinationState::rate_limited, reason, asked.value_or(milliseconds(1000)));
+      return;
+    case Ruling::auth:
+      paused(attempt, DestinationState::paused_auth,
+             fmt::format("{} is refused by {}: {}", credential_name(settings_), settings_.url, reason));
+      return;
+    case Ruling::config:
+      paused(attempt, DestinationState::paused_config, config_sentence(status, attempt.surface, excerpt));
+      return;
+    case Ruling::retry_few:
+      health_.note_error(reason);
+      if (++attempt.tries_of_500 < tuning_.tries_of_500) {
+        gate_.left(attempt.pass);
+        attempt.wait = asked.value_or(milliseconds(0));
+        return;
+      }
+      // Whoever answers 500 for everything looks like this too: the caller must see some success first.
+      attempt.verdict.unproven = accepted_ == attempt.accepted_before;
+      gate_.left(attempt.pass);
+      break;
+    case Ruling::done:
+      ++accepted_;
+      works(attempt.pass);
+      break;
+    default:
+      health_.note_error(reason);
+      works(attempt.pass);
+      break;
+  }
+  attempt.final = true;
+  attempt.verdict.action = action_of(ruling);
+  attempt.verdict.status = status;
+  attempt.verdict.reason = reason;
+  attempt.verdict.excerpt = excerpt;
+  attempt.verdict.response = std::move(response);
+}
+
+void HttpSender::judge_failure(Attempt& attempt, const net::TransportError& error) {
+  if (error.failure == net::TransportFailure::cancelled) {
+    gate_.left(attempt.pass);
+    attempt.final = true;
+    return;
+  }
+  const std::string sentence = failure_sentence(error);
+  if (error.failure == net::TransportFailure::too_large) {
+    // The request was taken; what came back is not worth a second try.
+    health_.note_error(sentence);
+    works(attempt.pass);
+    attempt.final = true;
+    attempt.verdict.action = Action::split;
+    attempt.verdict.reason = sentence;
+    return;
+  }
+  if (is_configuration(error.failure))
+    paused(attempt, DestinationState::paused_config, sentence);
+  else
+    in_trouble(attempt, DestinationState::retrying, sentence);
+}
+
+void HttpSender::works(Gate::Pass pass) {
+  if (!gate_.succeeded(pass)) return;
+  trouble_since_.reset();
+  pause_backoff_.succeeded();
+  if (pauses_ == 0) health_.works();
+}
+
+void HttpSender::in_trouble(Attempt& attempt, DestinationState state, std::string reason,
+                            std::optional<milliseconds> asked) {
+  if (!gate_.failed(attempt.pass, asked)) return;
+  const auto now = steady_clock::now();
+  if (!trouble_since_) trouble_since_ = now;
+  if (state == DestinationState::retrying && now - *trouble_since_ >= tuning_.down_after)
+    state = DestinationState::down;
+  if (pauses_ == 0) health_.enter(state, std::move(reason));
+}
+
+void HttpSender::paused(Attempt& attempt, DestinationState state, std::string reason) {
+  if (!gate_.failed_for(attempt.pass, pause_backoff_.next())) return;
+  if (pauses_ == 0) health_.enter(state, std::move(reason));
+}
+
+std::string HttpSender::config_sentence(int status, Surface surface, std::string_view excerpt) const {
+  if (status >= 300 && status < 400)
+    return fmt::format("{} redirects elsewhere (HTTP {}); set `url` to the address that answers itself",
+                       settings_.url, status);
+  if (status == 508)
+    return fmt::format("{} leads back to this daemon; set `url` to the destination itself", settings_.url);
+  if (status == 407) return fmt::format("a proxy before {} wants a credential", settings_.url);
+  if (status == 415)
+    return fmt::format("{} does not take what we send (HTTP 415); try `compression: none`", settings_.url);
+  if (status == 404 || status == 405 || status == 501)
+    return fmt::format(
+        "{} does not take {} (HTTP {}); check host and path of `url`", settings_.url,
+        surface == Surface::otlp || surface == Surface::mlflow_otlp ? "OTLP traces" : "this call", status);
+  return fmt::format("{} answers HTTP {}: {}", settings_.url, status, excerpt);
+}
+
+asio::awaitable<bool> HttpSender::pause_config(std::string reason,
+                                               std::function<asio::awaitable<bool>()> probe) {
+  ++pauses_;
+  health_.enter(DestinationState::paused_config, std::move(reason));
+  net::Backoff backoff(tuning_.pause, uniform_random);
+  bool solved = false;
+  while (!solved && co_await sleeps_.sleep(backoff.next())) solved = co_await probe();
+  if (--pauses_ == 0) {
+    if (solved) health_.works();
+    unpaused_.notify();
+  }
+  co_return solved && !sleeps_.stopped();
+}
+
+}  // namespace spanferry::uploader

@@ -1,0 +1,68 @@
+// The Sender over HTTP: one destination's client, credential, gate and health.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "uploader/credential.hpp"
+#include "uploader/gate.hpp"
+#include "uploader/sender.hpp"
+#include "uploader/verdict.hpp"
+#include "uploader/waits.hpp"
+
+namespace spanferry::uploader {
+
+struct SenderTuning {
+  net::BackoffSettings retry{std::chrono::milliseconds(250), std::chrono::milliseconds(30000)};
+  // Between probes while paused: a changed file or a repaired credential is noticed within this.
+  net::BackoffSettings pause{std::chrono::milliseconds(1000), std::chrono::milliseconds(30000)};
+  std::chrono::milliseconds down_after{30000};            // of retrying without an answer
+  std::chrono::milliseconds longest_retry_after{600000};  // what a far side may ask for
+  int tries_of_500 = 3;
+};
+
+class HttpSender final : public Sender {
+ public:
+  // Outlived by `settings`. `instance`: for X-Spanferry-Hop.
+  HttpSender(boost::asio::io_context& io, const DestinationSettings& settings, std::string instance,
+             SenderTuning tuning = {});
+
+  boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make) override;
+  boost::asio::awaitable<bool> open() override;
+  boost::asio::awaitable<bool> pause_config(std::string reason,
+                                            std::function<boost::asio::awaitable<bool>()> probe) override;
+  Health& health() override { return health_; }
+
+  // Everybody who waits gets Action::stopped.
+  void stop();
+
+ private:
+  struct Attempt;
+
+  void prepare(net::HttpRequest& request, Surface surface, const Credential& credential) const;
+  void judge_answer(Attempt& attempt, net::HttpResponse response, const Credential& credential);
+  void judge_failure(Attempt& attempt, const net::TransportError& error);
+  void works(Gate::Pass pass);
+  void in_trouble(Attempt& attempt, DestinationState state, std::string reason,
+                  std::optional<std::chrono::milliseconds> asked = std::nullopt);
+  void paused(Attempt& attempt, DestinationState state, std::string reason);
+  [[nodiscard]] std::string config_sentence(int status, Surface surface, std::string_view excerpt) const;
+
+  const DestinationSettings& settings_;
+  const std::string instance_;
+  const SenderTuning tuning_;
+  Health health_;
+  net::HttpClient client_;
+  Gate gate_;
+  net::Backoff pause_backoff_;
+  Sleeps sleeps_;
+  Event unpaused_;
+  int pauses_ = 0;              // callers inside pause_config
+  std::uint64_t accepted_ = 0;  // 2xx so far: evidence that the destination works
+  std::optional<std::chrono::steady_clock::time_point> trouble_since_;
+};
+
+}  // namespace spanferry::uploader
