@@ -1,0 +1,51 @@
+// Experiments of an MLflow server or a Databricks workspace (the same calls: CONTRACT 1.7 and 2.2), with a
+// durable cache.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "spool/spool.hpp"
+#include "uploader/experiments.hpp"
+#include "uploader/settings.hpp"
+
+namespace spanferry::uploader {
+
+class MlflowExperiments final : public Experiments {
+ public:
+  // All outlive it.
+  MlflowExperiments(const DestinationSettings& settings, spool::Spool& spool, Sender& sender);
+
+  boost::asio::awaitable<std::expected<Experiment, Verdict>> resolve(const Route& route) override;
+  void forget(const Route& route) override;
+
+ private:
+  // What is looked for: an id, or else a name.
+  struct Wanted {
+    std::string id, name;
+    bool configured = false;  // by the destination's own settings, not by a record
+
+    [[nodiscard]] std::string describe() const;
+  };
+  using Answer = std::expected<Experiment, Verdict>;
+
+  [[nodiscard]] Wanted wanted(const Route& route) const;
+  [[nodiscard]] std::string key(const Wanted& wanted) const;
+  std::optional<Experiment> cached(const std::string& key);
+  void keep(const std::string& key, const Experiment& experiment);
+
+  boost::asio::awaitable<Answer> look_up(const Wanted& wanted);
+  boost::asio::awaitable<Verdict> get(const Wanted& wanted);
+  boost::asio::awaitable<Verdict> create(const Wanted& wanted);
+  boost::asio::awaitable<Answer> pause_until_found(Wanted wanted, std::string reason);
+  boost::asio::awaitable<Answer> pause_without_experiment();
+
+  const DestinationSettings& settings_;
+  spool::Spool& spool_;
+  Sender& sender_;
+  const Surface surface_;
+  std::unordered_map<std::string, Experiment> known_;
+};
+
+}  // namespace spanferry::uploader
