@@ -17,7 +17,7 @@ enum class OtlpEncoding : std::uint8_t { protobuf, json };
 // wrong ones span by span); bytes base64; doubles also as "NaN", "Infinity", "-Infinity"; null is absent;
 // unknown fields are skipped but checked; depth at most kMaxNestingDepth; a BOM is skipped; invalid UTF-8 and
 // lone surrogates become U+FFFD (then *repaired). Errors: invalid_input, with the path of the field
-// ("resourceSpans[0].scopeSpans[0].spans[3].startTimeUnixNano: ...").
+// ("resourceSpans[0].scopeSpans[0].spans[3].startTimeUnixNano: ..."); unavailable (no memory now).
 Result<std::string> traces_request_from_json(std::string_view json, bool* repaired);
 
 // The same for the JSON forms a datagram may have: a request, or one span object, which gets the resource
