@@ -1,0 +1,135 @@
+"""The programs under measurement: how each is started, what it costs, and its far side."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build" / "release"
+PEER = ROOT / "build" / "peers" / "otelcol"
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def build_peer():
+    """The Collector, or None and a line that says why not."""
+    if PEER.exists():
+        return PEER
+    if not shutil.which("go"):
+        print("bench: no Go toolchain here, so nothing is compared with the OpenTelemetry Collector", flush=True)
+        return None
+    print("bench: building the OpenTelemetry Collector (about two minutes, once)", flush=True)
+    done = subprocess.run([ROOT / "bench" / "peers" / "build.sh", PEER], capture_output=True, text=True)
+    if done.returncode:
+        print(f"bench: the Collector could not be built, so nothing is compared with it:\n{done.stderr[-600:]}", flush=True)
+        return None
+    return PEER
+
+
+class Program:
+    """A receiver between a load generator and a sink, in a directory of its own."""
+
+    def __init__(self, name, out_url):
+        self.name, self.out = name, out_url
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="spanferry-bench-"))
+        self.process = None
+
+    def command(self):
+        if self.name == "spanferry":
+            config = self.directory / "spanferry.yaml"
+            settings = {
+                "listen": {"http": [self.address], "udp": []},
+                "spool": {"directory": str(self.directory / "spool"), "max_bytes": "8GiB", "min_free_bytes": "64MiB"},
+            }
+            if self.out:
+                settings["destinations"] = [{"name": "sink", "kind": "otlp", "url": self.out}]
+            config.write_text(json.dumps(settings))
+            return [BUILD / "spanferry", "run", "--config", config]
+        kind = self.name.removeprefix("collector, ")
+        return [PEER, "--config", ROOT / "bench" / "peers" / f"{kind}.yaml"]
+
+    def start(self):
+        """Seconds until it takes a connection."""
+        env = os.environ | {"IN": self.address, "OUT": self.out or "", "DIR": str(self.directory / "queue")}
+        began = time.monotonic()
+        with open(self.directory / "log", "ab") as log:
+            self.process = subprocess.Popen(self.command(), env=env, stdout=log, stderr=log)
+        while time.monotonic() - began < 60:
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return time.monotonic() - began
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.001)
+        raise SystemExit(f"bench: {self.name} does not start:\n{(self.directory / 'log').read_text()[-2000:]}")
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+    def memory_mib(self, field):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def disk_mib(self):
+        total = 0
+        for path in self.directory.rglob("*"):
+            with contextlib.suppress(OSError):
+                total += path.stat().st_size
+        return total / (1 << 20)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Sink:
+    def __init__(self):
+        self.process = subprocess.Popen([BUILD / "spanferry-sink"], stdout=subprocess.PIPE, text=True)
+        ports = json.loads(self.process.stdout.readline())
+        self.url, self.admin = f"http://127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['admin_port']}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def call(self, path, method="GET"):
+        with urllib.request.urlopen(urllib.request.Request(self.admin + path, method=method), timeout=120) as answer:
+            return json.load(answer)
+
+
+def load(address, ledger, **options):
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    done = subprocess.run(
+        [BUILD / "spanferry-load", address, f"--ledger={ledger}", *arguments], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"bench: {done.stderr}")
+    return json.loads(done.stdout)
