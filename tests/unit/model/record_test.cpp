@@ -155,6 +155,29 @@ TEST(Record, KeepsSixtyFourBytesOfTheClientsName) {
   EXPECT_EQ(out->header.client, std::string(64, 'x'));
 }
 
+// The worked example of docs/spool-format.md: whoever changes these bytes changes the format.
+TEST(Record, IsWrittenAsTheFormatDocumentShows) {
+  const std::string stored("\x0a\x00", 2);
+  EncodedHeader in = header_for(stored);
+  in.header.repaired = true;
+  in.header.received_ns = 1764000000000000000;
+  in.header.span_count = 1;
+  in.header.trace_count = 1;
+  in.header.records_before = 41;
+  in.header.spans_before = 100;
+  in.header.only_trace = TraceId::from_hex("0102030405060708090a0b0c0d0e0f10");
+  in.header.route.experiment_id = "7";
+  in.header.client = "curl/7.88.1";
+  EXPECT_EQ(hex_encode(record(in, stored)),
+            "016c0000000101050200000002000000"
+            "39818bab0000ca67a7fc7a1801000000"
+            "01000000290000000000000064000000"
+            "00000000000000000000000001020304"
+            "05060708090a0b0c0d0e0f1001000000"
+            "3700000000000000000b000000637572"
+            "6c2f372e38382e31c6cc2d040a00");
+}
+
 TEST(Record, AppendsBehindWhatIsThere) {
   std::string value = "before";
   encode_record_header(header_for(""), value);
