@@ -1,6 +1,9 @@
 """The far side is away, or worse; afterwards it has exactly what was acknowledged."""
+import time
+
 import pytest
 
+import wire
 from load import Load
 from waiting import wait_until
 
@@ -48,6 +51,18 @@ def test_an_answer_that_is_lost_costs_only_what_was_in_flight(daemon, load_sink,
     assert result["duplicates"] <= lost_answers * (BATCH_BYTES // report["body_bytes"] + 1)
 
 
+def test_an_answer_cut_in_the_middle_is_no_answer(daemon, load_sink, proxied, scratch):
+    between = proxied(load_sink.port)
+    d = daemon(destinations=[destination(between.url)])
+    between.set("cut_answer", cut_bytes=12)
+    Load(d.address, scratch / "ledger", seconds=0, requests=300, seed=1, connections=4).report()
+    d.wait_for_state("retrying", "backend")
+    between.set("pass")
+    d.wait_until_settled("backend")
+    result = load_sink.compare(scratch / "ledger")
+    assert (result["missing"], result["extra"]) == (0, 0), result
+
+
 def test_a_slow_far_side_slows_no_app(daemon, load_sink, scratch):
     d = daemon(destinations=[destination(load_sink.url)])
     load_sink.set("ok", delay_ms=300)
@@ -59,10 +74,6 @@ def test_a_slow_far_side_slows_no_app(daemon, load_sink, scratch):
 
 
 def test_retry_after_is_kept_to(daemon, otlp_sink):
-    import time
-
-    import wire
-
     d = daemon(destinations=[destination(otlp_sink.url)])
     otlp_sink.status, otlp_sink.headers = 429, {"Retry-After": "2"}
     d.post(wire.request(["one"]).SerializeToString())

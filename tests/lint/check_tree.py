@@ -10,7 +10,7 @@ AS_IS = {"tests/e2e/fake_workspace.py"}  # kept as it came
 CODE = {".cpp", ".hpp", ".py", ".sh"}
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 LEFT_OPEN = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(work|root|home)/")
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(work|root)/")
 
 
 def problems(root: pathlib.Path):
