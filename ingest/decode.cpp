@@ -1,0 +1,47 @@
+#include "ingest/decode.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ingest/limits.hpp"
+
+namespace spanferry::ingest {
+
+Result<Decoded> scan_and_keep(std::string body, bool repaired) {
+  auto payload = std::make_shared<const std::string>(std::move(body));
+  auto scan = scan_traces_request(*payload);
+  if (!scan) return std::unexpected(std::move(scan.error()));
+  if (scan->rewritten) payload = scan->rewritten;
+  return Decoded{std::move(payload), std::move(*scan), repaired};
+}
+
+Result<Decoded> decode_traces(std::string body, Coding coding, OtlpEncoding encoding,
+                              const InflateBounds& bounds, std::uint64_t max_json_bytes) {
+  if (coding != Coding::identity && !body.empty()) {
+    auto inflated = inflate(body, coding, bounds);
+    if (!inflated) return std::unexpected(std::move(inflated.error()));
+    body = std::move(*inflated);
+  }
+  bool repaired = false;
+  if (encoding == OtlpEncoding::json && !body.empty()) {
+    if (body.size() > max_json_bytes) {
+      return fail(
+          ErrorKind::too_large,
+          fmt::format(
+              "parsing {} bytes of JSON takes more memory than listen.max_inflight_bytes; send smaller "
+              "batches, or protobuf",
+              body.size()));
+    }
+    // What the parser needs beside the text, for a body that was compressed and so could not be foreseen.
+    const bool room =
+        coding == Coding::identity || !bounds.grow || bounds.grow(body.size() * (kJsonMemoryFactor - 1));
+    if (!room) return fail(ErrorKind::unavailable, "no memory to parse the inflated body now");
+    auto request = traces_request_from_json(body, &repaired);
+    if (!request) return std::unexpected(std::move(request.error()));
+    body = std::move(*request);
+  }
+  return scan_and_keep(std::move(body), repaired);
+}
+
+}  // namespace spanferry::ingest
