@@ -1,0 +1,22 @@
+// JSON in a datagram: as above; a lone span gets what it lacks.
+#include <cstddef>
+#include <cstdint>
+
+#include "model/otlp_json.hpp"
+#include "tests/fuzz/scanned_request.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace spanferry;
+  constexpr std::uint64_t kNow = 1764000000000000000;
+  bool repaired = false;
+  const auto wire =
+      traces_request_from_datagram_json({reinterpret_cast<const char*>(data), size}, kNow, &repaired);
+  if (!wire) {
+    fuzz::require(wire.error().kind == ErrorKind::invalid_input, "bad JSON is the sender's doing");
+    return 0;
+  }
+  const auto scan = scan_traces_request(*wire);
+  fuzz::require(scan.has_value(), "what was transcoded is a request");
+  fuzz::check_scan(*scan, *wire);
+  return 0;
+}
