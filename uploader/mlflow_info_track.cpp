@@ -1,0 +1,125 @@
+// An open-source MLflow server has the spans by OTLP and derives most of the trace from them; one StartTrace
+// adds what only that call carries: request id, tags and metadata from children or the operator, the name.
+// It goes once the track of spans has delivered all that is here of the trace.
+#include <algorithm>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "model/mlflow_json.hpp"
+#include "uploader/trace_calls.hpp"
+#include "uploader/trace_track.hpp"
+
+namespace spanferry::uploader {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr int kMaxExperimentRounds = 3;
+
+mlflow::State state_named(std::string_view name) {
+  if (name == "OK") return mlflow::State::ok;
+  return name == "ERROR" ? mlflow::State::error : mlflow::State::in_progress;
+}
+
+class MlflowInfoDelivery final : public TraceDelivery {
+ public:
+  MlflowInfoDelivery(const TrackContext& context, const Track& spans)
+      : context_(context), spans_(spans), calls_(context, Surface::mlflow_api) {}
+
+  [[nodiscard]] bool ready(const TraceId& trace, Seq first) const override {
+    return spans_.settled(first, trace);
+  }
+  void stop() override { calls_.sleeps().stop(); }
+
+  asio::awaitable<TraceOutcome> deliver(GatheredTrace& gathered) override {
+    const bool all_there = std::ranges::all_of(
+        gathered.parts, [&](const TracePart& part) { return spans_.settled(part.seq, gathered.trace.id); });
+    if (!all_there) co_return TraceOutcome{TraceOutcome::Kind::later, {}, 0, false};
+    const TraceOutcome done{TraceOutcome::Kind::delivered,
+                            {},
+                            gathered.trace.spans.size(),
+                            gathered.trace.root() != nullptr || (gathered.mark && gathered.mark->has_root)};
+    leave_out_refused(gathered);
+    if (gathered.trace.spans.empty()) co_return done;
+    auto info = mlflow::needs_start_trace(gathered.trace, context_.context);
+    if (!info) co_return done;
+    std::string experiment;
+    if (gathered.trace.root() == nullptr || gathered.is_less_than_uploaded()) {
+      Verdict verdict = co_await calls_.trace_info(gathered.trace.id);
+      if (verdict.action == Action::not_found) co_return done;
+      if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
+      const auto known = mlflow::parse_trace_info(verdict.response.body);
+      if (!known) co_return TraceOutcome::refused(std::move(verdict));
+      keep_what_is_known(*info, *known, gathered.trace.root() != nullptr);
+      experiment = known->experiment_id;
+    }
+    Verdict verdict = co_await start_trace(*info, gathered, std::move(experiment));
+    if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
+    ++context_.sender.health().delivered_traces;
+    co_return done;
+  }
+
+ private:
+  // Spans that the server refused are not there to be described.
+  void leave_out_refused(GatheredTrace& gathered) {
+    const auto any = context_.spool.dead_letters(context_.settings.name, 1);
+    if (!any || any->empty()) return;
+    std::erase_if(gathered.trace.spans, [&](const mlflow::StoredSpan& span) {
+      return std::ranges::any_of(gathered.parts, [&](const TracePart& part) {
+        return is_dead(part.seq, gathered.trace.id, span.span_id) || is_dead(part.seq, gathered.trace.id, {});
+      });
+    });
+  }
+
+  [[nodiscard]] bool is_dead(Seq seq, const TraceId& trace, const SpanId& span) {
+    spool::DeadLetter letter;
+    letter.destination = context_.settings.name;
+    letter.seq = seq;
+    letter.trace_id = trace;
+    letter.span_id = span;
+    const auto found = context_.spool.dead_letter(letter.id());
+    return found && *found;
+  }
+
+  // StartTrace is no patch: what we do not know better is sent back as it is.
+  static void keep_what_is_known(mlflow::TraceInfo& info, const mlflow::KnownInfo& known, bool has_root) {
+    if (!has_root) info.state = state_named(known.state);
+    if (!info.client_request_id) info.client_request_id = known.client_request_id;
+    if (known.request_time_ms == 0) return;
+    const std::int64_t end = std::max(info.request_time_ms + info.execution_duration_ms,
+                                      known.request_time_ms + known.execution_duration_ms);
+    info.request_time_ms = std::min(info.request_time_ms, known.request_time_ms);
+    info.execution_duration_ms = end - info.request_time_ms;
+  }
+
+  asio::awaitable<Verdict> start_trace(const mlflow::TraceInfo& info, const GatheredTrace& gathered,
+                                       std::string experiment) {
+    const auto tags = gathered.mark ? mlflow::WithTags::no : mlflow::WithTags::yes;
+    for (int round = 1;; ++round) {
+      if (experiment.empty()) {
+        auto resolved = co_await context_.experiments->resolve(gathered.route);
+        if (!resolved) co_return std::move(resolved.error());
+        experiment = std::move(resolved->id);
+      }
+      Verdict verdict = co_await calls_.start_trace(mlflow::start_trace_body(info, experiment, tags));
+      if (verdict.action == Action::exists) verdict.action = Action::done;
+      if (verdict.action != Action::not_found || round >= kMaxExperimentRounds) co_return verdict;
+      context_.experiments->forget(gathered.route);
+      experiment.clear();
+    }
+  }
+
+  const TrackContext context_;
+  const Track& spans_;
+  TraceCalls calls_;
+};
+
+}  // namespace
+
+std::unique_ptr<Track> make_mlflow_info_track(TrackContext context, const Track& spans) {
+  return make_trace_track(context, {context.settings.name + "#info", false},
+                          std::make_unique<MlflowInfoDelivery>(context, spans));
+}
+
+}  // namespace spanferry::uploader

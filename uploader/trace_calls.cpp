@@ -1,0 +1,62 @@
+#include "uploader/trace_calls.hpp"
+
+#include <fmt/format.h>
+
+#include "model/mlflow_span.hpp"
+#include "net/backoff.hpp"
+#include "uploader/endpoint.hpp"
+#include "uploader/gate.hpp"
+
+namespace spanferry::uploader {
+namespace asio = boost::asio;
+
+namespace {
+
+// How often a 500 that nothing proves to be about the trace is sent again.
+constexpr int kUnprovenRounds = 10;
+
+}  // namespace
+
+TraceCalls::TraceCalls(const TrackContext& context, Surface surface)
+    : context_(context), surface_(surface), sleeps_(context.io) {}
+
+asio::awaitable<Verdict> TraceCalls::send(Surface surface, net::HttpRequest request) {
+  net::Backoff backoff({}, uniform_random);
+  for (;;) {
+    Verdict verdict = co_await context_.sender.send(surface, [&request] { return request; });
+    if (verdict.action != Action::split || !verdict.unproven || backoff.failures() >= kUnprovenRounds)
+      co_return verdict;
+    context_.sender.health().enter(DestinationState::retrying, verdict.reason);
+    if (!co_await sleeps_.sleep(backoff.next())) co_return Verdict{};
+  }
+}
+
+asio::awaitable<Verdict> TraceCalls::start_trace(std::string body) {
+  net::HttpRequest request;
+  request.url = join_url(context_.settings.url, "/api/3.0/mlflow/traces");
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body.push_back(std::make_shared<const std::string>(std::move(body)));
+  request.timeout = context_.settings.timeout;
+  co_return co_await send(surface_, std::move(request));
+}
+
+asio::awaitable<Verdict> TraceCalls::get(std::string path) {
+  net::HttpRequest request;
+  request.method = "GET";
+  request.url = join_url(context_.settings.url, path);
+  request.timeout = context_.settings.timeout;
+  co_return co_await send(surface_, std::move(request));
+}
+
+asio::awaitable<Verdict> TraceCalls::trace_info(const TraceId& trace) {
+  const std::string id = mlflow::trace_name_of(trace);
+  co_return co_await get(fmt::format("/api/3.0/mlflow/traces/{}?trace_id={}", id, id));
+}
+
+asio::awaitable<Verdict> TraceCalls::credentials(const TraceId& trace, Way way) {
+  co_return co_await get(fmt::format("/api/2.0/mlflow/traces/{}/credentials-for-data-{}",
+                                     mlflow::trace_name_of(trace),
+                                     way == Way::upload ? "upload" : "download"));
+}
+
+}  // namespace spanferry::uploader

@@ -1,0 +1,41 @@
+// The calls of MLflow's REST API that deliver traces, each repeated until its answer is about the trace and
+// not about an outage.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "model/ids.hpp"
+#include "uploader/track.hpp"
+#include "uploader/waits.hpp"
+
+namespace spanferry::uploader {
+
+// Lives on the deliver thread.
+class TraceCalls {
+ public:
+  TraceCalls(const TrackContext& context, Surface surface);
+
+  // POST /api/3.0/mlflow/traces. Never compressed: servers do not look at Content-Encoding here.
+  boost::asio::awaitable<Verdict> start_trace(std::string body);
+  // GET /api/3.0/mlflow/traces/ID; not_found when there is no such trace.
+  boost::asio::awaitable<Verdict> trace_info(const TraceId& trace);
+  // GET .../credentials-for-data-{upload,download}.
+  enum class Way : std::uint8_t { upload, download };
+  boost::asio::awaitable<Verdict> credentials(const TraceId& trace, Way way);
+  // Any request; the body may be sent several times.
+  boost::asio::awaitable<Verdict> send(Surface surface, net::HttpRequest request);
+
+  [[nodiscard]] Sleeps& sleeps() { return sleeps_; }
+
+ private:
+  boost::asio::awaitable<Verdict> get(std::string path);
+
+  const TrackContext context_;
+  const Surface surface_;
+  Sleeps sleeps_;
+};
+
+}  // namespace spanferry::uploader

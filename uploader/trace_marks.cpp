@@ -1,0 +1,59 @@
+#include "uploader/trace_marks.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace spanferry::uploader {
+namespace {
+
+std::optional<std::uint64_t> take_number(std::string_view& text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{}) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (text.starts_with(' ')) text.remove_prefix(1);
+  return value;
+}
+
+// A mark that cannot be read is none: the far side is asked then.
+std::optional<TraceMark> decode(std::string_view text) {
+  const auto spans = take_number(text), last = take_number(text), has_root = take_number(text);
+  if (!spans || !last || !has_root) return std::nullopt;
+  return TraceMark{*spans, *last, *has_root != 0};
+}
+
+}  // namespace
+
+TraceMarks::TraceMarks(spool::Spool& spool, const std::string& reader, std::uint64_t max_marks)
+    : spool_(spool),
+      marks_("up/" + reader + "/"),
+      ring_("up-ring/" + reader + "/"),
+      count_("up-count/" + reader),
+      max_marks_(max_marks) {}
+
+Result<std::optional<TraceMark>> TraceMarks::load(const TraceId& trace) {
+  const auto value = spool_.load(marks_ + trace.hex());
+  if (!value) return std::unexpected(value.error());
+  return *value ? decode(**value) : std::nullopt;
+}
+
+void TraceMarks::put(const TraceId& trace, const TraceMark& mark) {
+  const auto known = load(trace);
+  if (known && !*known) make_room(trace);
+  spool_.put(marks_ + trace.hex(), fmt::format("{} {} {}", mark.spans, mark.last, mark.has_root ? 1 : 0));
+}
+
+void TraceMarks::make_room(const TraceId& trace) {
+  if (!next_) {
+    const auto count = spool_.load(count_);
+    std::string_view text = count && *count ? std::string_view(**count) : std::string_view("0");
+    next_ = take_number(text).value_or(0);
+  }
+  const std::string slot = ring_ + std::to_string(*next_ % max_marks_);
+  if (const auto old = spool_.load(slot); old && *old) spool_.erase(marks_ + **old);
+  spool_.put(slot, trace.hex());
+  spool_.put(count_, std::to_string(++*next_));
+}
+
+}  // namespace spanferry::uploader

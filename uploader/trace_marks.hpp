@@ -1,0 +1,43 @@
+// What of a trace is at the far side already, remembered in the spool, so that spans that come late never
+// replace more by less and a StartTrace that is sent again undoes nothing. Bounded: the oldest of
+// kMaxTraceMarks is forgotten for each new one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "model/record.hpp"
+#include "model/result.hpp"
+#include "spool/spool.hpp"
+
+namespace spanferry::uploader {
+
+inline constexpr std::uint64_t kMaxTraceMarks = 100'000;
+
+struct TraceMark {
+  std::uint64_t spans = 0;  // distinct, uploaded
+  Seq last = 0;             // the last record they came in
+  bool has_root = false;    // the root was among them
+
+  bool operator==(const TraceMark&) const = default;
+};
+
+class TraceMarks {
+ public:
+  // `reader`: the name of the cursor these marks belong to.
+  TraceMarks(spool::Spool& spool, const std::string& reader, std::uint64_t max_marks = kMaxTraceMarks);
+
+  Result<std::optional<TraceMark>> load(const TraceId& trace);
+  void put(const TraceId& trace, const TraceMark& mark);
+
+ private:
+  void make_room(const TraceId& trace);
+
+  spool::Spool& spool_;
+  const std::string marks_, ring_, count_;  // prefixes of keys, and a key
+  const std::uint64_t max_marks_;
+  std::optional<std::uint64_t> next_;  // marks ever made
+};
+
+}  // namespace spanferry::uploader
