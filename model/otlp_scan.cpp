@@ -14,7 +14,6 @@
 namespace spanferry {
 namespace {
 
-using otlp::advance;
 using otlp::reader_of;
 using otlp::skip_unknown;
 using otlp::take;
@@ -81,7 +80,7 @@ class Look {
 
   bool run() {
     const char* at = body_.data();
-    for (pbf_reader reader = reader_of(body_); advance(reader); at = reader.data().data()) {
+    for (pbf_reader reader = reader_of(body_); reader.next(); at = reader.data().data()) {
       if (reader.tag_and_type() != tag_and_type(otlp::request::kResourceSpans, kBytes)) {
         skip_unknown(reader, "ExportTraceServiceRequest", otlp::request::kResourceSpans);
         continue;
@@ -101,7 +100,7 @@ class Look {
  private:
   void resource_spans(std::string_view wire, ResourceGroup& group) {
     DistinctTraces traces(group.traces);
-    for (pbf_reader reader = reader_of(wire); advance(reader);) {
+    for (pbf_reader reader = reader_of(wire); reader.next();) {
       switch (reader.tag_and_type()) {
         case tag_and_type(otlp::resource_spans::kResource, kBytes):
           group.resource = take(reader);
@@ -122,7 +121,7 @@ class Look {
   }
 
   void scope_spans(std::string_view wire, ResourceGroup& group, DistinctTraces& traces) {
-    for (pbf_reader reader = reader_of(wire); advance(reader);) {
+    for (pbf_reader reader = reader_of(wire); reader.next();) {
       switch (reader.tag_and_type()) {
         case tag_and_type(otlp::scope_spans::kSpans, kBytes): {
           const otlp::SpanCheck check = otlp::check_span(take(reader));

@@ -1,0 +1,44 @@
+#include "daemon/budgets.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "daemon/quantities.hpp"
+#include "model/json_writer.hpp"
+
+namespace spanferry::daemon {
+
+std::vector<Budget> memory_budgets(const config::Settings& settings) {
+  std::vector<Budget> all{
+      {"requests being read or committed (listen.max_inflight_bytes)", settings.ingest.max_inflight_bytes}};
+  for (const auto& d : settings.uploader.destinations)
+    if (d.kind != uploader::Kind::local)
+      all.push_back({fmt::format("destination {}: batches under way (concurrency x max_batch_bytes)", d.name),
+                     d.concurrency * d.max_batch_bytes});
+  return all;
+}
+
+std::string budgets_text(const std::vector<Budget>& budgets) {
+  std::size_t width = 5;
+  for (const auto& b : budgets) width = std::max(width, b.name.size());
+  std::string out = "memory, at most\n";
+  std::uint64_t sum = 0;
+  for (const auto& b : budgets) {
+    out += fmt::format("  {:<{}}  {:>10}\n", b.name, width, bytes_text(b.bytes));
+    sum += b.bytes;
+  }
+  return out + fmt::format("  {:<{}}  {:>10}\n", "sum", width, bytes_text(sum));
+}
+
+std::string budgets_json(const std::vector<Budget>& budgets) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_array();
+  for (const auto& b : budgets)
+    json.begin_object().field("name", b.name).field("bytes", b.bytes).end_object();
+  json.end_array();
+  return out;
+}
+
+}  // namespace spanferry::daemon

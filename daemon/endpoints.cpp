@@ -1,0 +1,50 @@
+#include "daemon/endpoints.hpp"
+
+#include <string_view>
+#include <utility>
+
+namespace spanferry::daemon {
+namespace {
+
+constexpr std::string_view kTraces = "/api/spanferry/v1/traces/";
+
+// A function of the sources and the request, as an endpoint. Health and metrics are for every peer, what
+// shows traces for loopback.
+template <class Make>
+ingest::Endpoint endpoint(const console::Sources& sources, std::string path, ingest::Audience audience,
+                          Make make) {
+  return {"GET", std::move(path), audience,
+          [&sources, make](const ingest::Request& request,
+                           std::move_only_function<void(ingest::Response)> reply) {
+            auto answer = make(sources, request);
+            reply({answer.status, std::move(answer.content_type), std::move(answer.body), {}});
+          }};
+}
+
+}  // namespace
+
+std::vector<ingest::Endpoint> endpoints(const console::Sources& sources) {
+  using console::Reply;
+  using console::Sources;
+  using ingest::Audience;
+  using ingest::Request;
+  std::vector<ingest::Endpoint> all;
+  const auto add = [&](std::string path, Audience audience, auto make) {
+    all.push_back(endpoint(sources, std::move(path), audience, make));
+  };
+  add("/livez", Audience::everyone, [](const Sources& s, const Request&) { return console::livez(s); });
+  add("/readyz", Audience::everyone,
+      [](const Sources& s, const Request& r) { return console::readyz(s, r.query); });
+  add("/metrics", Audience::everyone, [](const Sources& s, const Request&) { return console::metrics(s); });
+  add("/api/spanferry/v1/status", Audience::loopback,
+      [](const Sources& s, const Request&) { return console::status(s); });
+  add("/api/spanferry/v1/traces", Audience::loopback,
+      [](const Sources& s, const Request& r) { return console::traces(s, r.query); });
+  add(std::string(kTraces), Audience::loopback,
+      [](const Sources& s, const Request& r) { return console::trace(s, r.path.substr(kTraces.size())); });
+  add("/api/spanferry/v1/dead-letters", Audience::loopback,
+      [](const Sources& s, const Request& r) { return console::dead_letters(s, r.query); });
+  return all;
+}
+
+}  // namespace spanferry::daemon

@@ -1,0 +1,195 @@
+#include "daemon/run.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <thread>
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "config/units.hpp"
+#include "console/console.hpp"
+#include "daemon/drain.hpp"
+#include "daemon/endpoints.hpp"
+#include "daemon/process.hpp"
+#include "daemon/quantities.hpp"
+#include "ingest/server.hpp"
+#include "spool/spool.hpp"
+#include "uploader/uploader.hpp"
+
+namespace spanferry::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+class Daemon {
+ public:
+  Daemon(const config::Loaded& loaded, const std::function<void()>& on_abandon)
+      : settings_(loaded.settings), on_abandon_(on_abandon) {}
+
+  Result<> start() {
+    const auto open_files = raise_open_files();
+    if (const auto within = connections_within(settings_.ingest.max_connections, open_files);
+        within < settings_.ingest.max_connections) {
+      spdlog::warn("max_connections is {} instead of {}: the hard limit of open files is {}", within,
+                   settings_.ingest.max_connections, open_files);
+      settings_.ingest.max_connections = within;
+    }
+    settings_.ingest.instance = settings_.uploader.instance = sources_.instance = mint_span_id().hex();
+
+    auto spool = spool::Spool::open(settings_.spool, [](std::string_view wait) { spdlog::warn("{}", wait); });
+    if (!spool) return std::unexpected(spool.error().in("spool"));
+    spool_ = std::move(*spool);
+
+    fill_sources();
+    auto server = ingest::Server::start(settings_.ingest, *spool_, endpoints(sources_));
+    if (!server) return std::unexpected(server.error());
+    server_ = std::move(*server);
+    serving_ = server_.get();
+
+    auto uploader = uploader::Uploader::start(settings_.uploader, *spool_, server_->http_addresses());
+    if (!uploader) {
+      server_->stop(milliseconds(0));
+      return std::unexpected(uploader.error());
+    }
+    uploader_ = std::move(*uploader);
+    delivering_ = uploader_.get();
+    return {};
+  }
+
+  [[nodiscard]] Doors doors() const { return {server_->http_addresses(), server_->udp_addresses()}; }
+
+  void tell_start() const {
+    const auto status = spool_->status();
+    std::vector<std::string> destinations;
+    for (const auto& d : uploader_->status())
+      destinations.push_back(
+          fmt::format("{} ({}, {}{})", d.name, d.kind, name(d.state),
+                      d.lag_records == 0 ? "" : fmt::format(", {} records behind", d.lag_records)));
+    if (destinations.empty()) destinations.emplace_back("local alone");
+    const auto at = doors();
+    spdlog::info(
+        "spanferry {} listens on http {} and udp {}; spool {} ({}, {} of {}, {} spans in {} records); "
+        "destinations: {}",
+        SPANFERRY_VERSION, at.http.empty() ? "off" : fmt::format("{}", fmt::join(at.http, " ")),
+        at.udp.empty() ? "off" : fmt::format("{}", fmt::join(at.udp, " ")), status.directory,
+        status.filesystem, bytes_text(status.bytes), bytes_text(status.max_bytes), status.spans,
+        status.records, fmt::join(destinations, ", "));
+    for (const auto& warning : status.warnings) spdlog::warn("{}", warning);
+  }
+
+  // Until a signal to stop.
+  void wait() {
+    const auto watchdog = watchdog_interval();
+    const bool terminal = ::isatty(STDIN_FILENO) == 1;
+    const auto step = watchdog ? std::max(*watchdog / 3, milliseconds(100)) : milliseconds(60'000);
+    while (true) {
+      if (watchdog && console::livez(sources_).status == 200) notify_watchdog();
+      const auto signal = next_signal(step);
+      if (!signal) continue;
+      if (*signal != SIGHUP || terminal) return;
+      spdlog::warn("SIGHUP: the configuration is read at the start; restart to change it");
+    }
+  }
+
+  void drain() {
+    const auto began = Clock::now();
+    notify_stopping();
+    spdlog::info("stopping: the doors stay open until senders are quiet for {} or for {} at most",
+                 config::format_duration(kDrainQuiet), config::format_duration(settings_.drain_timeout));
+    server_->start_draining();
+    const auto elapsed = [&] { return std::chrono::duration_cast<milliseconds>(Clock::now() - began); };
+    while (!doors_may_close(settings_.drain_timeout, elapsed(), server_->quiet_for()))
+      if (next_signal(milliseconds(20))) abandon();
+    server_->stop(time_for_requests(settings_.drain_timeout, elapsed()));
+    deliver_what_is_due(time_for_delivery(settings_.drain_timeout, elapsed()));
+
+    std::uint64_t pending = 0;
+    for (const auto& d : uploader_->status()) pending = std::max(pending, d.accounting.pending);
+    uploader_.reset();
+    server_.reset();
+    spool_.reset();
+    spdlog::info("stopped after {} ms; {}", elapsed().count(),
+                 pending == 0 ? std::string("everything is delivered")
+                              : fmt::format("up to {} spans are on disk for the next start", pending));
+  }
+
+ private:
+  void fill_sources() {
+    const auto started = Clock::now();
+    sources_.spool = spool_.get();
+    sources_.version = SPANFERRY_VERSION;
+    sources_.uptime_s = [started] { return std::chrono::duration<double>(Clock::now() - started).count(); };
+    // The doors answer while destinations are still being set up, and before start() has returned.
+    sources_.ingest = [this] {
+      const auto* server = serving_.load();
+      return server == nullptr ? IngestStatus{} : server->status();
+    };
+    sources_.destinations = [this] {
+      const auto* uploader = delivering_.load();
+      return uploader == nullptr ? std::vector<DestinationStatus>{} : uploader->status();
+    };
+    sources_.delivery = [this](const TraceId& trace, const std::vector<Seq>& records) {
+      std::vector<console::TraceDelivery> all;
+      if (const auto* uploader = delivering_.load())
+        for (auto& d : uploader->delivery_of(trace, records))
+          all.push_back({std::move(d.destination), d.settled});
+      return all;
+    };
+  }
+
+  // Delivery blocks; the main thread goes on listening for a second signal.
+  void deliver_what_is_due(milliseconds time) {
+    std::atomic<bool> done = false;
+    std::thread delivery([&] {
+      ::pthread_setname_np(::pthread_self(), "drain");
+      uploader_->drain(time);
+      done = true;
+    });
+    while (!done)
+      if (next_signal(milliseconds(10))) abandon();
+    delivery.join();
+  }
+
+  [[noreturn]] void abandon() const {
+    spdlog::warn("second signal: stopping at once; what is not delivered is on disk");
+    spdlog::default_logger()->flush();
+    if (on_abandon_) on_abandon_();
+    std::_Exit(0);
+  }
+
+  config::Settings settings_;
+  const std::function<void()>& on_abandon_;
+  console::Sources sources_;
+  // Declared in the order of their lives: the doors close first, the spool last.
+  std::unique_ptr<spool::Spool> spool_;
+  std::atomic<uploader::Uploader*> delivering_ = nullptr;
+  std::atomic<ingest::Server*> serving_ = nullptr;
+  std::unique_ptr<uploader::Uploader> uploader_;
+  std::unique_ptr<ingest::Server> server_;
+};
+
+}  // namespace
+
+Result<> run(const config::Loaded& loaded, const std::function<void(const Doors&)>& on_started,
+             const std::function<void()>& on_abandon) {
+  for (const auto& notice : loaded.notices) spdlog::warn("{}", notice);
+  Daemon daemon(loaded, on_abandon);
+  if (auto started = daemon.start(); !started) return started;
+  daemon.tell_start();
+  const auto doors = daemon.doors();
+  notify_ready(doors.http.empty() ? "listening" : "listening on " + doors.http.front());
+  if (on_started) on_started(doors);
+  daemon.wait();
+  daemon.drain();
+  return {};
+}
+
+}  // namespace spanferry::daemon
