@@ -22,7 +22,7 @@ bool text_sound(pbf_reader& reader) { return is_valid_utf8(take(reader)); }
 
 bool check_list(std::string_view wire, bool of_pairs, int depth) {
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     if (reader.tag_and_type() == tag_and_type(list::kValues, kBytes)) {
       const std::string_view element = take(reader);
       sound &= of_pairs ? check_key_value(element, depth) : check_any_value(element, depth + 1);
@@ -44,7 +44,7 @@ bool check_any_value(std::string_view wire, int depth) {
     throw Malformed(fmt::format("attribute values nested deeper than {}", kMaxNestingDepth));
   }
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(any_value::kString, kBytes):
         sound &= text_sound(reader);
@@ -70,7 +70,7 @@ bool check_any_value(std::string_view wire, int depth) {
 
 bool check_key_value(std::string_view wire, int depth) {
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(key_value::kKey, kBytes):
         sound &= text_sound(reader);
@@ -87,7 +87,7 @@ bool check_key_value(std::string_view wire, int depth) {
 
 bool check_event(std::string_view wire) {
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(event::kTime, kFixed64):
         sound &= reader.get_fixed64() <= kMaxTimeNs;
@@ -110,7 +110,7 @@ bool check_event(std::string_view wire) {
 
 bool check_link(std::string_view wire) {
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(link::kTraceState, kBytes):
         sound &= text_sound(reader);
@@ -134,7 +134,7 @@ bool check_link(std::string_view wire) {
 bool link_ids_sound(std::string_view wire) {
   std::size_t trace_bytes = 0;
   std::size_t span_bytes = 0;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(link::kTraceId, kBytes):
         trace_bytes = take(reader).size();
@@ -153,7 +153,7 @@ bool link_ids_sound(std::string_view wire) {
 bool check_status(std::string_view wire) {
   constexpr protozero::pbf_tag_type kDeprecatedCode = 1;  // written by SDKs before 1.0
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(status::kMessage, kBytes):
         sound &= text_sound(reader);
@@ -171,7 +171,7 @@ bool check_status(std::string_view wire) {
 
 bool check_resource(std::string_view wire) {
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(resource::kAttributes, kBytes):
         sound &= check_key_value(take(reader));
@@ -191,7 +191,7 @@ bool check_resource(std::string_view wire) {
 
 bool check_entity_ref(std::string_view wire) {
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(entity_ref::kSchemaUrl, kBytes):
       case tag_and_type(entity_ref::kType, kBytes):
@@ -208,7 +208,7 @@ bool check_entity_ref(std::string_view wire) {
 
 bool check_scope(std::string_view wire) {
   bool sound = true;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(scope::kName, kBytes):
       case tag_and_type(scope::kVersion, kBytes):
@@ -229,7 +229,7 @@ bool check_scope(std::string_view wire) {
 
 SpanCheck check_span(std::string_view wire) {
   SpanCheck check;
-  for (pbf_reader reader = reader_of(wire); reader.next();) {
+  for (pbf_reader reader = reader_of(wire); advance(reader);) {
     switch (reader.tag_and_type()) {
       case tag_and_type(span::kAttributes, kBytes):
         check.texts_sound &= check_key_value(take(reader));

@@ -64,6 +64,24 @@ inline std::string_view take(protozero::pbf_reader& reader) {
 
 inline protozero::pbf_reader reader_of(std::string_view wire) { return {wire.data(), wire.size()}; }
 
+// Throws Malformed where a tag or length has more than 32 bits: protozero drops the rest and reads on, all
+// other readers refuse the message.
+inline void require_32_bits(protozero::data_view rest) {
+  const auto byte = [rest](std::size_t i) { return static_cast<unsigned char>(rest.data()[i]); };
+  if (rest.size() < 5 || byte(0) < 0x80) return;
+  if (byte(1) >= 0x80 && byte(2) >= 0x80 && byte(3) >= 0x80 && byte(4) > 0x0f) {
+    throw Malformed("a tag or a length of more than 32 bits");
+  }
+}
+
+// On to the next field; false at the end.
+inline bool advance(protozero::pbf_reader& reader) {
+  require_32_bits(reader.data());
+  if (!reader.next()) return false;
+  if (reader.wire_type() == protozero::pbf_wire_type::length_delimited) require_32_bits(reader.data());
+  return true;
+}
+
 // Throws Malformed: a field of a number we know, but of another type, is refused by Go's readers.
 [[noreturn]] void wrong_type(std::string_view message, protozero::pbf_tag_type tag);
 

@@ -14,6 +14,7 @@
 namespace spanferry {
 namespace {
 
+using otlp::advance;
 using otlp::reader_of;
 using otlp::skip_unknown;
 using otlp::take;
@@ -80,7 +81,7 @@ class Look {
 
   bool run() {
     const char* at = body_.data();
-    for (pbf_reader reader = reader_of(body_); reader.next(); at = reader.data().data()) {
+    for (pbf_reader reader = reader_of(body_); advance(reader); at = reader.data().data()) {
       if (reader.tag_and_type() != tag_and_type(otlp::request::kResourceSpans, kBytes)) {
         skip_unknown(reader, "ExportTraceServiceRequest", otlp::request::kResourceSpans);
         continue;
@@ -100,7 +101,7 @@ class Look {
  private:
   void resource_spans(std::string_view wire, ResourceGroup& group) {
     DistinctTraces traces(group.traces);
-    for (pbf_reader reader = reader_of(wire); reader.next();) {
+    for (pbf_reader reader = reader_of(wire); advance(reader);) {
       switch (reader.tag_and_type()) {
         case tag_and_type(otlp::resource_spans::kResource, kBytes):
           group.resource = take(reader);
@@ -121,7 +122,7 @@ class Look {
   }
 
   void scope_spans(std::string_view wire, ResourceGroup& group, DistinctTraces& traces) {
-    for (pbf_reader reader = reader_of(wire); reader.next();) {
+    for (pbf_reader reader = reader_of(wire); advance(reader);) {
       switch (reader.tag_and_type()) {
         case tag_and_type(otlp::scope_spans::kSpans, kBytes): {
           const otlp::SpanCheck check = otlp::check_span(take(reader));

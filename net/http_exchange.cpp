@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "net/certificate_times.hpp"
+#include "net/certificate_refusal.hpp"
 
 namespace spanferry::net {
 namespace {
@@ -30,9 +30,6 @@ std::string authority_of(const std::string& url) {
   curl_url_cleanup(parts);
   return out;
 }
-
-// OpenSSL's X509_V_ERR_* that are about the time.
-bool is_about_time(long verify_result) { return verify_result == 9 || verify_result == 10; }
 
 }  // namespace
 
@@ -114,7 +111,7 @@ void HttpExchange::set_up_tls(const ClientOptions& options) {
     // These authorities and no others.
     curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
   }
-  curl_easy_setopt(easy_, CURLOPT_SSL_CTX_FUNCTION, &watch_certificate_times);
+  curl_easy_setopt(easy_, CURLOPT_SSL_CTX_FUNCTION, &watch_certificate_refusal);
   curl_easy_setopt(easy_, CURLOPT_SSL_CTX_DATA, this);
 }
 
@@ -217,8 +214,8 @@ TransportFailure HttpExchange::failure_of(CURLcode code) const {
   if (too_large_) return too_large;
   long status = 0;
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
-  long verified = 0;
-  curl_easy_getinfo(easy_, CURLINFO_SSL_VERIFYRESULT, &verified);
+  if (refusal_ != CertificateRefusal::none)
+    return refusal_ == CertificateRefusal::untrusted ? tls_untrusted : tls_expired;
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
       return resolve;
@@ -228,10 +225,9 @@ TransportFailure HttpExchange::failure_of(CURLcode code) const {
       return timeout;
     case CURLE_PARTIAL_FILE:
       return truncated;
+    // The chain was not refused: what failed is libcurl's own comparison of the name.
     case CURLE_PEER_FAILED_VERIFICATION:
-      // With a chain that verifies, what failed is libcurl's own comparison of the name.
-      if (verified == 0) return tls_hostname;
-      return is_about_time(verified) ? tls_expired : tls_untrusted;
+      return tls_hostname;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
@@ -262,12 +258,11 @@ std::string HttpExchange::sentence_of(CURLcode code, TransportFailure failure) c
     case TransportFailure::too_large:
       return fmt::format("the answer of {} is larger than {} bytes", authority_, request_.max_response_bytes);
     case TransportFailure::tls_untrusted:
-      return fmt::format("no trusted authority signed the certificate of {}: {}", authority_, why);
+      return fmt::format("no trusted authority signed the certificate of {}: {}", authority_, refusal_why_);
     case TransportFailure::tls_hostname:
       return fmt::format("the certificate of {} is for another name: {}", authority_, why);
     case TransportFailure::tls_expired:
-      return fmt::format("the certificate of {} is not valid now{}", authority_,
-                         validity_.empty() ? "" : ": " + validity_);
+      return fmt::format("the certificate of {} is not valid now: {}", authority_, refusal_why_);
     case TransportFailure::tls_other:
       return fmt::format("no TLS with {}: {}", authority_, why);
     case TransportFailure::bad_url:

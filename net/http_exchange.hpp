@@ -38,8 +38,12 @@ class HttpExchange {
   HttpResult result(CURLcode code);
   [[nodiscard]] TransportError error(TransportFailure failure, std::string sentence) const;
 
-  // Called by the TLS library's verification: when the certificate it refused stops or starts to be valid.
-  void note_validity(std::string sentence) { validity_ = std::move(sentence); }
+  // Called by the TLS library's verification, with its reason.
+  enum class CertificateRefusal : std::uint8_t { none, untrusted, not_valid_now };
+  void note_refusal(CertificateRefusal refusal, std::string why) {
+    refusal_ = refusal;
+    refusal_why_ = std::move(why);
+  }
 
  private:
   bool set_up(const ClientOptions& options);
@@ -69,7 +73,8 @@ class HttpExchange {
   HttpResponse response_;
   std::size_t header_bytes_ = 0;
   bool too_large_ = false;
-  std::string validity_;
+  CertificateRefusal refusal_ = CertificateRefusal::none;
+  std::string refusal_why_;
   std::array<char, CURL_ERROR_SIZE> detail_{};
 };
 

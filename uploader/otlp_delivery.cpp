@@ -30,6 +30,13 @@ bool is_json(const net::HttpResponse& response) {
   return response.header("content-type").value_or("").starts_with("application/json");
 }
 
+// For filter_traces_request: the spans of one trace with one of these ids (ascending).
+auto is_span(const TraceId& trace, std::span<const SpanId> ids) {
+  return [&trace, ids](const TraceId& t, const SpanId& s) {
+    return t == trace && std::ranges::binary_search(ids, s);
+  };
+}
+
 }  // namespace
 
 OtlpDelivery::OtlpDelivery(const TrackContext& context, spool::Cursor& cursor)
@@ -50,31 +57,17 @@ asio::awaitable<void> OtlpDelivery::deliver(OtlpBatch batch) {
     }
     target.experiment_id = std::move(experiment->id);
   }
-  co_await deliver_items(target, batch.items);
-}
-
-asio::awaitable<bool> OtlpDelivery::deliver_items(Target& target, std::span<const Item> items) {
-  const Verdict verdict =
-      co_await send(target, encoder_.encode(items), items.size() == 1 && items[0].spans <= 1);
-  switch (verdict.action) {
-    case Action::stopped:
-      co_return false;
-    case Action::done:
-      settle_delivered(items, verdict);
-      co_return true;
-    case Action::not_found:
-      settle_dead(items, verdict);
-      co_return true;
-    default:
-      break;
+  net::Backoff backoff({}, uniform_random);
+  while (co_await deliver_part(target, {batch.items}) == Reach::doubtful) {
+    if (backoff.failures() >= kUnprovenRounds) {
+      target.proven = true;
+      continue;
+    }
+    if (!co_await sleeps_.sleep(backoff.next())) co_return;
   }
-  if (items.size() == 1) co_return co_await isolate(target, items[0], verdict);
-  const std::size_t half = items.size() / 2;
-  if (!co_await deliver_items(target, items.first(half))) co_return false;
-  co_return co_await deliver_items(target, items.subspan(half));
 }
 
-asio::awaitable<bool> OtlpDelivery::isolate(Target& target, const Item& item, Verdict refused) {
+std::vector<OtlpDelivery::TraceSpans> OtlpDelivery::traces_of(const Item& item) {
   std::vector<TraceSpans> traces;
   std::unordered_map<TraceId, std::size_t> place;
   filter_traces_request(*item.payload, [&](const TraceId& trace, const SpanId& span) {
@@ -83,87 +76,114 @@ asio::awaitable<bool> OtlpDelivery::isolate(Target& target, const Item& item, Ve
     traces[found->second].spans.push_back(span);
     return false;
   });
-  if (traces.empty()) {
-    settle_dead(std::span(&item, 1), refused);
-    co_return true;
-  }
-  if (traces.size() == 1) co_return co_await isolate_trace(target, item, traces[0], std::move(refused));
-  const std::span<const TraceSpans> all(traces);
-  const std::size_t half = all.size() / 2;
-  if (!co_await deliver_traces(target, item, all.first(half))) co_return false;
-  co_return co_await deliver_traces(target, item, all.subspan(half));
+  return traces;
 }
 
-asio::awaitable<bool> OtlpDelivery::deliver_traces(Target& target, const Item& item,
-                                                   std::span<const TraceSpans> traces) {
-  std::unordered_set<TraceId> wanted;
-  for (const TraceSpans& trace : traces) wanted.insert(trace.trace);
-  Body body = encoder_.encode(filter_traces_request(
-      *item.payload, [&](const TraceId& trace, const SpanId&) { return wanted.contains(trace); }));
-  const Verdict verdict =
-      co_await send(target, std::move(body), traces.size() == 1 && traces[0].spans.size() == 1);
-  if (verdict.action == Action::stopped) co_return false;
+asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_part(Target& target, Part part, bool whole_only) {
+  Verdict verdict = co_await send(target, body_of(part));
+  if (verdict.action == Action::stopped) co_return Reach::stopped;
   if (verdict.action == Action::done) {
-    for (const TraceSpans& trace : traces)
-      settle_trace(item, trace.trace, {SpanCounts::of(Outcome::delivered, trace.spans.size()), {}});
-    co_return true;
+    target.proven = true;
+    settle_part(part, verdict);
+    co_return Reach::settled;
   }
-  if (traces.size() == 1) co_return co_await isolate_trace(target, item, traces[0], verdict);
-  const std::size_t half = traces.size() / 2;
-  if (!co_await deliver_traces(target, item, traces.first(half))) co_return false;
-  co_return co_await deliver_traces(target, item, traces.subspan(half));
+  if (verdict.action == Action::not_found && part.traces.empty()) {
+    settle_dead(part.items, verdict);
+    co_return Reach::settled;
+  }
+  const bool doubtful = verdict.unproven && !target.proven;
+  if (doubtful) context_.sender.health().enter(DestinationState::retrying, verdict.reason);
+  if (doubtful && whole_only) co_return Reach::doubtful;
+  co_return co_await divide(target, part, std::move(verdict), doubtful);
 }
 
-asio::awaitable<bool> OtlpDelivery::isolate_trace(Target& target, const Item& item, const TraceSpans& trace,
-                                                  Verdict refused) {
+asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_halves(Target& target, Part first, Part second) {
+  const Reach reached = co_await deliver_part(target, first);
+  if (reached == Reach::stopped) co_return reached;
+  if (reached == Reach::settled) co_return co_await deliver_part(target, second);
+  // Does its neighbour fare better? If not, this may as well be an outage: nobody is to blame yet.
+  const Reach neighbour = co_await deliver_part(target, second, true);
+  if (neighbour != Reach::settled) co_return neighbour;
+  co_return co_await deliver_part(target, first);
+}
+
+asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::divide(Target& target, Part part, Verdict refused,
+                                                          bool doubtful) {
+  const auto halves = [](auto all) {
+    return std::pair(all.first(all.size() / 2), all.subspan(all.size() / 2));
+  };
+  if (part.items.size() > 1) {
+    const auto [first, second] = halves(part.items);
+    co_return co_await deliver_halves(target, {first}, {second});
+  }
+  const Item& item = part.items[0];
+  std::vector<TraceSpans> traces;
+  if (part.traces.empty()) {
+    traces = traces_of(item);
+    part.traces = traces;
+    if (traces.empty()) {
+      settle_dead(part.items, refused);
+      co_return Reach::settled;
+    }
+  }
+  if (part.traces.size() > 1) {
+    const auto [first, second] = halves(part.traces);
+    co_return co_await deliver_halves(target, {part.items, first}, {part.items, second});
+  }
+  if (part.spans.empty()) co_return co_await divide_trace(target, part, std::move(refused), doubtful);
+  if (part.spans.size() > 1) {
+    const auto [first, second] = halves(part.spans);
+    co_return co_await deliver_halves(target, {part.items, part.traces, first, part.outcome},
+                                      {part.items, part.traces, second, part.outcome});
+  }
+  if (doubtful) co_return Reach::doubtful;
+  target.proven = true;
+  const auto is_it = is_span(part.traces[0].trace, part.spans);
+  const auto count = static_cast<std::uint32_t>(std::ranges::count(part.traces[0].spans, part.spans[0]));
+  part.outcome->counts[Outcome::dead] += count;
+  part.outcome->dead.push_back(letter(item, part.traces[0].trace, part.spans[0], count, refused,
+                                      filter_traces_request(*item.payload, is_it)));
+  co_return Reach::settled;
+}
+
+asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::divide_trace(Target& target, Part part, Verdict refused,
+                                                                bool doubtful) {
   // Each id once: repeated spans are sent, and refused, together.
-  std::vector<SpanId> ids = trace.spans;
+  std::vector<SpanId> ids = part.traces[0].spans;
   std::ranges::sort(ids);
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   TraceOutcome outcome;
-  if (ids.size() == 1) {
-    const auto spans = static_cast<std::uint32_t>(trace.spans.size());
-    outcome.counts[Outcome::dead] = spans;
-    outcome.dead.push_back(letter(item, trace.trace, ids[0], spans, refused,
-                                  filter_traces_request(*item.payload, [&](const TraceId& t, const SpanId&) {
-                                    return t == trace.trace;
-                                  })));
+  part.spans = ids;
+  part.outcome = &outcome;
+  const Reach reached = co_await divide(target, part, std::move(refused), doubtful);
+  if (reached == Reach::settled) settle_trace(part.items[0], part.traces[0].trace, std::move(outcome));
+  co_return reached;
+}
+
+Body OtlpDelivery::body_of(const Part& part) {
+  if (part.traces.empty()) return encoder_.encode(part.items);
+  const std::string& payload = *part.items[0].payload;
+  if (!part.spans.empty())
+    return encoder_.encode(filter_traces_request(payload, is_span(part.traces[0].trace, part.spans)));
+  std::unordered_set<TraceId> wanted;
+  for (const TraceSpans& trace : part.traces) wanted.insert(trace.trace);
+  return encoder_.encode(filter_traces_request(
+      payload, [&](const TraceId& trace, const SpanId&) { return wanted.contains(trace); }));
+}
+
+void OtlpDelivery::settle_part(const Part& part, const Verdict& verdict) {
+  if (part.traces.empty()) {
+    settle_delivered(part.items, verdict);
+  } else if (part.spans.empty()) {
+    for (const TraceSpans& trace : part.traces)
+      settle_trace(part.items[0], trace.trace, {SpanCounts::of(Outcome::delivered, trace.spans.size()), {}});
   } else {
-    const std::span<const SpanId> all(ids);
-    const std::size_t half = all.size() / 2;
-    if (!co_await deliver_spans(target, item, trace.trace, all.first(half), outcome)) co_return false;
-    if (!co_await deliver_spans(target, item, trace.trace, all.subspan(half), outcome)) co_return false;
+    part.outcome->counts[Outcome::delivered] += static_cast<std::uint64_t>(std::ranges::count_if(
+        part.traces[0].spans, [&](const SpanId& id) { return std::ranges::binary_search(part.spans, id); }));
   }
-  settle_trace(item, trace.trace, std::move(outcome));
-  co_return true;
 }
 
-asio::awaitable<bool> OtlpDelivery::deliver_spans(Target& target, const Item& item, const TraceId& trace,
-                                                  std::span<const SpanId> spans, TraceOutcome& outcome) {
-  std::uint32_t count = 0;
-  std::string payload = filter_traces_request(*item.payload, [&](const TraceId& t, const SpanId& s) {
-    const bool keep = t == trace && std::ranges::binary_search(spans, s);
-    count += keep ? 1 : 0;
-    return keep;
-  });
-  const Verdict verdict = co_await send(target, encoder_.encode(payload), spans.size() == 1);
-  if (verdict.action == Action::stopped) co_return false;
-  if (verdict.action == Action::done) {
-    outcome.counts[Outcome::delivered] += count;
-    co_return true;
-  }
-  if (spans.size() == 1) {
-    outcome.counts[Outcome::dead] += count;
-    outcome.dead.push_back(letter(item, trace, spans[0], count, verdict, std::move(payload)));
-    co_return true;
-  }
-  const std::size_t half = spans.size() / 2;
-  if (!co_await deliver_spans(target, item, trace, spans.first(half), outcome)) co_return false;
-  co_return co_await deliver_spans(target, item, trace, spans.subspan(half), outcome);
-}
-
-asio::awaitable<Verdict> OtlpDelivery::send(Target& target, Body body, bool is_last) {
-  net::Backoff backoff({}, uniform_random);
+asio::awaitable<Verdict> OtlpDelivery::send(Target& target, Body body) {
   int not_found = 0;
   for (;;) {
     Verdict verdict = co_await send_once(target, body);
@@ -173,11 +193,6 @@ asio::awaitable<Verdict> OtlpDelivery::send(Target& target, Body body, bool is_l
         continue;
       case Action::not_found:
         if (!co_await find_experiment_again(target, ++not_found, verdict)) co_return verdict;
-        continue;
-      case Action::split:
-        if (!is_last || !verdict.unproven || backoff.failures() >= kUnprovenRounds) co_return verdict;
-        context_.sender.health().enter(DestinationState::retrying, verdict.reason);
-        if (!co_await sleeps_.sleep(backoff.next())) co_return Verdict{};
         continue;
       case Action::exists:
       case Action::new_url:
@@ -279,16 +294,13 @@ void OtlpDelivery::settle_trace(const Item& item, const TraceId& trace, TraceOut
 void OtlpDelivery::settle_dead(std::span<const Item> items, const Verdict& verdict) {
   std::vector<spool::Settled> settled;
   for (const Item& item : items) {
-    std::unordered_map<TraceId, std::uint32_t> traces;
-    filter_traces_request(*item.payload, [&](const TraceId& trace, const SpanId&) {
-      ++traces[trace];
-      return false;
-    });
+    const std::vector<TraceSpans> traces = traces_of(item);
     settled.push_back(spool::Settled::all(item.record, SpanCounts::of(Outcome::dead, item.spans)));
-    for (const auto& [trace, spans] : traces)
-      settled.back().dead.push_back(letter(
-          item, trace, SpanId{}, spans, verdict,
-          filter_traces_request(*item.payload, [&](const TraceId& t, const SpanId&) { return t == trace; })));
+    for (const TraceSpans& trace : traces)
+      settled.back().dead.push_back(
+          letter(item, trace.trace, SpanId{}, static_cast<std::uint32_t>(trace.spans.size()), verdict,
+                 filter_traces_request(*item.payload,
+                                       [&](const TraceId& t, const SpanId&) { return t == trace.trace; })));
     context_.sender.health().dead_letters += traces.size();
   }
   cursor_.settle(std::move(settled));

@@ -27,10 +27,12 @@ class OtlpDelivery {
   void stop() { sleeps_.stop(); }
 
  private:
-  // Where a batch goes: the experiment may turn out to be gone while it is delivered.
+  // Where a batch goes, and what is known of the place.
   struct Target {
     Route route;
     std::string experiment_id;  // empty: the endpoint wants none
+    // Something of this batch was accepted or refused for good: a 500 is about the request, not an outage.
+    bool proven = false;
   };
   struct TraceSpans {
     TraceId trace;
@@ -41,25 +43,33 @@ class OtlpDelivery {
     SpanCounts counts;
     std::vector<spool::DeadLetter> dead;
   };
+  // What a request carries: records, or traces of one record, or spans of one of its traces.
+  struct Part {
+    std::span<const Item> items;  // one, at the finer levels
+    std::span<const TraceSpans> traces{};
+    std::span<const SpanId> spans{};  // ascending, of traces[0]
+    TraceOutcome* outcome = nullptr;  // of traces[0], at the finest level
+  };
+  // Doubtful: answered by 500 alone, with nothing to tell it from an outage; nothing of it is settled.
+  enum class Reach : std::uint8_t { settled, doubtful, stopped };
 
-  // False: stopped.
-  boost::asio::awaitable<bool> deliver_items(Target& target, std::span<const Item> items);
-  boost::asio::awaitable<bool> isolate(Target& target, const Item& item, Verdict refused);
-  boost::asio::awaitable<bool> deliver_traces(Target& target, const Item& item,
-                                              std::span<const TraceSpans> traces);
-  boost::asio::awaitable<bool> isolate_trace(Target& target, const Item& item, const TraceSpans& trace,
-                                             Verdict refused);
-  boost::asio::awaitable<bool> deliver_spans(Target& target, const Item& item, const TraceId& trace,
-                                             std::span<const SpanId> spans, TraceOutcome& outcome);
+  // Sends the part, and what is refused of it in ever smaller parts. `whole_only`: does not go on to smaller
+  // ones when it is doubtful.
+  boost::asio::awaitable<Reach> deliver_part(Target& target, Part part, bool whole_only = false);
+  boost::asio::awaitable<Reach> divide(Target& target, Part part, Verdict refused, bool doubtful);
+  boost::asio::awaitable<Reach> divide_trace(Target& target, Part part, Verdict refused, bool doubtful);
+  boost::asio::awaitable<Reach> deliver_halves(Target& target, Part first, Part second);
 
   // Sends until the answer says something about the request: done, split, halve or stopped; not_found when
-  // the route leads nowhere. `is_last`: what is refused now is a dead letter, so a doubtful 500 is sent
-  // again.
-  boost::asio::awaitable<Verdict> send(Target& target, Body body, bool is_last);
+  // the route leads nowhere.
+  boost::asio::awaitable<Verdict> send(Target& target, Body body);
   boost::asio::awaitable<Verdict> send_once(const Target& target, const Body& body);
   boost::asio::awaitable<bool> find_experiment_again(Target& target, int times, Verdict& verdict);
   boost::asio::awaitable<bool> pause_unsupported();
 
+  static std::vector<TraceSpans> traces_of(const Item& item);
+  Body body_of(const Part& part);
+  void settle_part(const Part& part, const Verdict& verdict);
   void settle_delivered(std::span<const Item> items, const Verdict& verdict);
   void settle_trace(const Item& item, const TraceId& trace, TraceOutcome outcome);
   void settle_dead(std::span<const Item> items, const Verdict& verdict);

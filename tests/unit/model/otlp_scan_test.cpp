@@ -258,6 +258,21 @@ TEST(OtlpScan, RefusesKnownFieldsOfTheWrongType) {
   EXPECT_THAT(scan.error().sentence, HasSubstr("field 5 of Span"));
 }
 
+TEST(OtlpScan, RefusesTagsAndLengthsBeyondThirtyTwoBits) {
+  const std::string sound = request_of({span()});
+  ASSERT_TRUE(scan_traces_request(sound));
+  // Cut to 32 bits, both are the field that stands in the sound request.
+  const auto length = sound[1];
+  const std::string long_tag = std::string("\x8a\x80\x80\x80\x10") + sound.substr(1);
+  const std::string long_length =
+      std::string("\x0a") + static_cast<char>(length | '\x80') + "\x80\x80\x80\x10" + sound.substr(2);
+  for (const auto& body : {long_tag, long_length}) {
+    const auto scan = scan_traces_request(body);
+    ASSERT_FALSE(scan);
+    EXPECT_THAT(scan.error().sentence, HasSubstr("more than 32 bits"));
+  }
+}
+
 TEST(OtlpScan, TakesTheStatusCodeOfOldSdks) {
   const auto status = Message().varint(1, 2).varint(otlp::status::kCode, 2);
   EXPECT_TRUE(scan_traces_request(request_of({span().message(otlp::span::kStatus, status)})));

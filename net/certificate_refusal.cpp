@@ -1,4 +1,4 @@
-#include "net/certificate_times.hpp"
+#include "net/certificate_refusal.hpp"
 
 #include <array>
 #include <ctime>
@@ -32,14 +32,18 @@ int verified(int accepted, X509_STORE_CTX* store) {
   if (ssl == nullptr || certificate == nullptr) return accepted;
   auto* exchange = static_cast<HttpExchange*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), exchange_slot()));
   if (exchange == nullptr) return accepted;
+  using Reason = HttpExchange::CertificateRefusal;
   switch (X509_STORE_CTX_get_error(store)) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      exchange->note_validity("it expired at " + text(X509_get0_notAfter(certificate)));
+      exchange->note_refusal(Reason::not_valid_now, "it expired at " + text(X509_get0_notAfter(certificate)));
       break;
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      exchange->note_validity("it is valid from " + text(X509_get0_notBefore(certificate)) + " on");
+      exchange->note_refusal(Reason::not_valid_now,
+                             "it is valid from " + text(X509_get0_notBefore(certificate)) + " on");
       break;
     default:
+      exchange->note_refusal(Reason::untrusted,
+                             X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
       break;
   }
   return accepted;
@@ -47,7 +51,7 @@ int verified(int accepted, X509_STORE_CTX* store) {
 
 }  // namespace
 
-CURLcode watch_certificate_times(CURL*, void* ssl_context, void* exchange) {
+CURLcode watch_certificate_refusal(CURL*, void* ssl_context, void* exchange) {
   auto* context = static_cast<SSL_CTX*>(ssl_context);
   if (SSL_CTX_set_ex_data(context, exchange_slot(), exchange) != 1) return CURLE_OK;
   SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), verified);

@@ -1,0 +1,219 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/net/scripted_server.hpp"
+#include "tests/unit/uploader/memory_spool.hpp"
+#include "uploader/http_sender.hpp"
+#include "uploader/mlflow_experiments.hpp"
+
+namespace spanferry::uploader {
+namespace {
+
+using spanferry::testing::Answer;
+using spanferry::testing::MemorySpool;
+using spanferry::testing::Received;
+using spanferry::testing::run;
+using spanferry::testing::run_until;
+using spanferry::testing::ScriptedServer;
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using Answered = std::expected<Experiment, Verdict>;
+
+const std::string kGone = R"({"error_code":"RESOURCE_DOES_NOT_EXIST","message":"none"})";
+const std::string kTaken = R"({"error_code":"RESOURCE_ALREADY_EXISTS","message":"taken"})";
+
+std::string described(const std::string& id, const std::string& more = "") {
+  return R"({"experiment":{"experiment_id":")" + id + R"(","lifecycle_stage":"active")" + more + "}}";
+}
+
+class ExperimentsTest : public ::testing::Test {
+ protected:
+  ExperimentsTest() {
+    settings.name = "there";
+    settings.kind = Kind::mlflow;
+    settings.url = server.url();
+  }
+  void TearDown() override {
+    if (sender) sender->stop();
+    server.stop();
+    io.restart();
+    io.run_for(std::chrono::seconds(5));
+  }
+  MlflowExperiments& make() {
+    SenderTuning tuning;
+    tuning.retry = tuning.pause = {milliseconds(1), milliseconds(2)};
+    sender = std::make_unique<HttpSender>(io, settings, "me", tuning);
+    experiments = std::make_unique<MlflowExperiments>(settings, spool, *sender);
+    return *experiments;
+  }
+  Answered resolve(const Route& route) {
+    if (!experiments) make();
+    auto answer = run(io, experiments->resolve(route));
+    return answer ? *std::move(answer) : std::unexpected(Verdict{});
+  }
+
+  asio::io_context io;
+  ScriptedServer server{io, [](const Received&) { return Answer{.status = 404, .body = kGone}; }};
+  MemorySpool spool;
+  DestinationSettings settings;
+  std::unique_ptr<HttpSender> sender;
+  std::unique_ptr<MlflowExperiments> experiments;
+};
+
+TEST_F(ExperimentsTest, OfAnMlflowServerAreTheDefaultOneWhenNoneIsNamed) {
+  const Answered answer = resolve({});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->id, "0");
+  EXPECT_TRUE(server.received().empty());
+}
+
+TEST_F(ExperimentsTest, AreFoundByNameAndRememberedAcrossProcesses) {
+  server.set_script([](const Received&) { return Answer{.body = described("17")}; });
+  Route route;
+  route.experiment_name = "/Shared/a b";
+  ASSERT_TRUE(resolve(route));
+  EXPECT_EQ(server.received()[0].method, "GET");
+  EXPECT_EQ(server.received()[0].target,
+            "/api/2.0/mlflow/experiments/get-by-name?experiment_name=%2FShared%2Fa%20b");
+  experiments = std::make_unique<MlflowExperiments>(settings, spool, *sender);
+  const Answered again = resolve(route);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->id, "17");
+  EXPECT_EQ(server.received().size(), 1U);
+}
+
+TEST_F(ExperimentsTest, AreCreatedWhenMissing) {
+  bool created = false;
+  server.set_script([&](const Received& r) {
+    if (r.method == "POST") {
+      created = true;
+      EXPECT_EQ(r.target, "/api/2.0/mlflow/experiments/create");
+      EXPECT_EQ(r.body, R"({"name":"new \"one\""})");
+      return Answer{.body = R"({"experiment_id":"18"})"};
+    }
+    return created ? Answer{.body = described("18")} : Answer{.status = 404, .body = kGone};
+  });
+  Route route;
+  route.experiment_name = "new \"one\"";
+  const Answered answer = resolve(route);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->id, "18");
+}
+
+TEST_F(ExperimentsTest, AreReadBackWhenSomebodyElseCreatedThemFirst) {
+  int gets = 0;
+  server.set_script([&](const Received& r) {
+    if (r.method == "POST") return Answer{.status = 400, .body = kTaken};
+    return ++gets == 1 ? Answer{.status = 404, .body = kGone} : Answer{.body = described("19")};
+  });
+  Route route;
+  route.experiment_name = "raced";
+  const Answered answer = resolve(route);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->id, "19");
+}
+
+TEST_F(ExperimentsTest, ThatAreNotThereMakeOneRouteImpossibleAndAreAskedForAgain) {
+  settings.create_experiment = false;
+  Route by_name, by_id, nonsense;
+  by_name.experiment_name = "none";
+  by_id.experiment_id = "99";
+  nonsense.experiment_id = "12x";
+  for (const Route& route : {by_name, by_id, by_name, by_id}) {
+    const Answered answer = resolve(route);
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().action, Action::split);
+    EXPECT_EQ(answer.error().status, 404);
+  }
+  EXPECT_EQ(server.received().size(), 4U);
+  const Answered answer = resolve(nonsense);
+  ASSERT_FALSE(answer);
+  EXPECT_NE(answer.error().reason.find("must be digits"), std::string::npos);
+  EXPECT_EQ(server.received().size(), 4U);
+}
+
+TEST_F(ExperimentsTest, ThatAreDeletedAreRefusedWithASentence) {
+  server.set_script([](const Received&) {
+    return Answer{.body = R"({"experiment":{"experiment_id":"5","lifecycle_stage":"deleted"}})"};
+  });
+  Route route;
+  route.experiment_id = "5";
+  const Answered answer = resolve(route);
+  ASSERT_FALSE(answer);
+  EXPECT_NE(answer.error().reason.find("is deleted"), std::string::npos) << answer.error().reason;
+}
+
+TEST_F(ExperimentsTest, ThatAreConfiguredPauseTheDestinationUntilTheyAreThere) {
+  settings.experiment_id = "7";
+  bool there = false;
+  server.set_script([&](const Received&) {
+    return there ? Answer{.body = described("7")} : Answer{.status = 404, .body = kGone};
+  });
+  make();
+  std::optional<Answered> answer;
+  asio::co_spawn(io, experiments->resolve({}),
+                 [&](std::exception_ptr, Answered a) { answer = std::move(a); });
+  ASSERT_TRUE(run_until(io, [&] { return sender->health().state() == DestinationState::paused_config; }));
+  EXPECT_FALSE(answer.has_value());
+  there = true;
+  ASSERT_TRUE(run_until(io, [&] { return answer.has_value(); }));
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ((*answer)->id, "7");
+  EXPECT_EQ(sender->health().state(), DestinationState::ok);
+}
+
+TEST_F(ExperimentsTest, MustBeNamedForAWorkspace) {
+  settings.kind = Kind::databricks;
+  make();
+  std::optional<Answered> answer;
+  asio::co_spawn(io, experiments->resolve({}),
+                 [&](std::exception_ptr, Answered a) { answer = std::move(a); });
+  ASSERT_TRUE(run_until(io, [&] { return sender->health().state() == DestinationState::paused_config; }));
+  DestinationStatus status;
+  sender->health().fill(status);
+  EXPECT_NE(status.reason.find("MLFLOW_EXPERIMENT_NAME"), std::string::npos) << status.reason;
+  sender->stop();
+  ASSERT_TRUE(run_until(io, [&] { return answer.has_value(); }));
+  EXPECT_EQ(answer->error().action, Action::stopped);
+}
+
+TEST_F(ExperimentsTest, TellTheTableTheyAreLinkedTo) {
+  settings.kind = Kind::databricks;
+  server.set_script([](const Received&) {
+    return Answer{.body = described("3", R"(,"tags":[{"key":"a","value":"b"},{"key":)"
+                                         R"("mlflow.experiment.databricksTraceSpanStorageTable",)"
+                                         R"("value":"main.traces.x_otel_spans"}])")};
+  });
+  Route route;
+  route.experiment_name = "/Shared/linked";
+  for (int process = 0; process < 2; ++process) {
+    const Answered answer = resolve(route);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->unity_catalog_table, "main.traces.x_otel_spans");
+    experiments = std::make_unique<MlflowExperiments>(settings, spool, *sender);
+  }
+  EXPECT_EQ(server.received().size(), 1U);
+}
+
+TEST_F(ExperimentsTest, AreAskedForAgainOnceForgotten) {
+  std::string id = "1";
+  server.set_script([&](const Received&) { return Answer{.body = described(id)}; });
+  Route route;
+  route.experiment_name = "moved";
+  ASSERT_TRUE(resolve(route));
+  id = "2";
+  EXPECT_EQ(resolve(route)->id, "1");
+  experiments->forget(route);
+  EXPECT_EQ(resolve(route)->id, "2");
+}
+
+TEST_F(ExperimentsTest, FromSomethingThatIsNoMlflowServerAreRefusedWithASentence) {
+  server.set_script([](const Received&) { return Answer{.body = "<html>"}; });
+  Route route;
+  route.experiment_name = "x";
+  const Answered answer = resolve(route);
+  ASSERT_FALSE(answer);
+  EXPECT_NE(answer.error().reason.find("does not answer as an MLflow server does"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace spanferry::uploader

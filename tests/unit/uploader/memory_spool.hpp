@@ -1,0 +1,149 @@
+// A spool in memory with the contract of spool/spool.hpp as far as readers see it, for tests of tracks.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "spool/spool.hpp"
+
+namespace spanferry::testing {
+
+class MemoryCursor final : public spool::Cursor {
+ public:
+  MemoryCursor(std::string name, const std::vector<Record>& log, Seq from)
+      : name_(std::move(name)), log_(log), position_(from) {}
+
+  const std::string& name() const override { return name_; }
+  Seq position() const override { return position_; }
+  bool settled(Seq seq) const override { return seq < position_ || whole_.contains(seq); }
+  bool settled(Seq seq, const TraceId& trace) const override {
+    const auto found = traces_.find(seq);
+    return settled(seq) || (found != traces_.end() && found->second.contains(trace));
+  }
+  void settle(std::vector<spool::Settled> all) override {
+    for (spool::Settled& one : all) {
+      if (one.trace ? settled(one.seq, *one.trace) : settled(one.seq)) continue;
+      accounting_.settled += one.counts;
+      for (auto& letter : one.dead) dead.push_back(std::move(letter));
+      if (one.trace) {
+        traces_[one.seq].insert(*one.trace);
+        if (traces_[one.seq].size() == one.record_traces) whole_.insert(one.seq);
+      } else {
+        whole_.insert(one.seq);
+      }
+    }
+    while (position_ <= log_.size() && whole_.contains(position_)) ++position_;
+  }
+  void settle(const spool::Gap& gap) override {
+    gaps.push_back(gap);
+    accounting_.settled[Outcome::lost] += gap.spans;
+    for (Seq seq = gap.first; seq <= gap.last; ++seq) whole_.insert(seq);
+    while (whole_.contains(position_)) ++position_;
+  }
+  Accounting accounting() const override {
+    Accounting out = accounting_;
+    for (const Record& record : log_) {
+      out.accepted += record.header.span_count;
+      if (!settled(record.seq)) out.pending += record.header.span_count;
+    }
+    return out;
+  }
+  std::uint64_t lag_records() const override { return log_.size() + 1 - position_; }
+  std::int64_t oldest_pending_ns() const override {
+    return position_ <= log_.size() ? log_[position_ - 1].header.received_ns : 0;
+  }
+
+  std::vector<spool::DeadLetter> dead;
+  std::vector<spool::Gap> gaps;
+
+ private:
+  const std::string name_;
+  const std::vector<Record>& log_;
+  Seq position_;
+  std::set<Seq> whole_;
+  std::map<Seq, std::set<TraceId>> traces_;
+  Accounting accounting_;
+};
+
+class MemorySpool final : public spool::Spool {
+ public:
+  void append(std::vector<spool::Entry> entries, spool::AppendHandler done) override {
+    spool::Appended appended{end(), 0};
+    for (spool::Entry& entry : entries) {
+      entry.header.trace_count = static_cast<std::uint32_t>(entry.traces.size());
+      if (entry.traces.size() == 1) entry.header.only_trace = entry.traces[0];
+      log.push_back({end(), entry.header, entry.payload});
+      for (const TraceId& trace : entry.traces) index_[trace].push_back(log.back().seq);
+    }
+    appended.last = end() - 1;
+    if (done) done(appended);
+    if (notify_) notify_();
+  }
+  bool accepting() const override { return true; }
+  Result<spool::ReadBatch> read(Seq from, std::size_t max_bytes, std::size_t max_records) override {
+    spool::ReadBatch batch;
+    std::size_t bytes = 0;
+    for (batch.next = from; batch.next < end() && batch.records.size() < max_records; ++batch.next) {
+      const Record& record = log[batch.next - 1];
+      if (!batch.records.empty() && bytes + record.payload->size() > max_bytes) break;
+      if (lost.contains(record.seq)) {
+        batch.gaps.push_back({record.seq, record.seq, 1, record.header.span_count});
+        continue;
+      }
+      bytes += record.payload->size();
+      batch.records.push_back(record);
+    }
+    return batch;
+  }
+  Result<std::optional<Record>> get(Seq seq) override {
+    if (seq == 0 || seq >= end()) return std::nullopt;
+    return log[seq - 1];
+  }
+  Result<std::vector<Seq>> records_of(const TraceId& trace) override { return index_[trace]; }
+  Seq end() const override { return log.size() + 1; }
+  Seq first() const override { return 1; }
+  Subscription subscribe(std::function<void()> notify) override {
+    notify_ = std::move(notify);
+    return {this, [this](void*) { notify_ = nullptr; }};
+  }
+  Result<spool::Cursor*> cursor(const std::string& name, From from) override {
+    return &cursor_of(name, from);
+  }
+  std::vector<std::string> orphaned_cursors() override { return {}; }
+  void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override {
+    values[std::move(key)] = std::move(value);
+    if (done) done({});
+  }
+  void erase(std::string key) override { values.erase(key); }
+  Result<std::optional<std::string>> load(std::string_view key) override {
+    const auto found = values.find(std::string(key));
+    return found == values.end() ? std::optional<std::string>{} : found->second;
+  }
+  Result<std::vector<spool::DeadLetter>> dead_letters(std::string_view, std::size_t) override { return {}; }
+  Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view) override { return std::nullopt; }
+  Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return {}; }
+  SpoolStatus status() const override { return {}; }
+
+  MemoryCursor& cursor_of(const std::string& name, From from = From::oldest) {
+    auto& cursor = cursors_[name];
+    if (!cursor)
+      cursor =
+          std::make_unique<MemoryCursor>(name, log, cursors_.size() == 1 || from == From::oldest ? 1 : end());
+    return *cursor;
+  }
+
+  std::vector<Record> log;  // seq - 1
+  std::set<Seq> lost;
+  std::map<std::string, std::string> values;
+
+ private:
+  std::map<TraceId, std::vector<Seq>> index_;
+  std::map<std::string, std::unique_ptr<MemoryCursor>> cursors_;
+  std::function<void()> notify_;
+};
+
+}  // namespace spanferry::testing
