@@ -114,6 +114,19 @@ TEST(OtlpScan, ClampsTimesOutOfRangeAndMarksTheSpan) {
   }
 }
 
+TEST(OtlpScan, MarksASpanOnceHoweverOftenItIsRepaired) {
+  const auto marked =
+      span(kTrace, kSpan, kInvalidUtf8)
+          .message(otlp::span::kAttributes, attribute("spanferry.repaired", text("by another")))
+          .message(otlp::span::kAttributes, attribute("k", text("v")));
+  const auto scan = scan_traces_request(request_of({marked}));
+  ASSERT_TRUE(scan);
+  const Span out = only_span(*scan);
+  ASSERT_EQ(out.attributes.size(), 2U);
+  EXPECT_EQ(out.attributes[0].key, "k");
+  EXPECT_EQ(to_json(out.attributes[1].value), "true");
+}
+
 TEST(OtlpScan, ClampsTheTimesOfEvents) {
   const auto event = Message().fixed64(otlp::event::kTime, ~0ULL).bytes(otlp::event::kName, "late");
   const auto scan = scan_traces_request(request_of({span().message(otlp::span::kEvents, event)}));
