@@ -3,6 +3,7 @@
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
 
+#include "model/otlp_attribute.hpp"
 #include "model/otlp_check.hpp"
 #include "model/otlp_fields.hpp"
 #include "model/otlp_scan.hpp"
@@ -89,21 +90,8 @@ std::optional<std::string_view> resource_string_attribute(std::string_view resou
         reader.skip();
         continue;
       }
-      std::string_view found;
-      AnyValue value;
-      for (pbf_reader pair = reader_of(take(reader)); pair.next();) {
-        switch (pair.tag_and_type()) {
-          case tag_and_type(otlp::key_value::kKey, kBytes):
-            found = take(pair);
-            break;
-          case tag_and_type(otlp::key_value::kValue, kBytes):
-            value.wire = take(pair);
-            break;
-          default:
-            pair.skip();
-        }
-      }
-      if (found == key) return value.string();
+      const Attribute attribute = otlp::read_attribute(take(reader));
+      if (attribute.key == key) return attribute.value.string();
     }
   } catch (const protozero::exception&) {
     // A malformed resource has no attributes.
