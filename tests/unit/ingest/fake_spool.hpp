@@ -1,0 +1,188 @@
+// A spool in memory, for the faults of a real one: full, slow to commit, not accepting.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "spool/spool.hpp"
+
+namespace spanferry::test {
+
+// Appends complete on a thread of its own, as in the real one, unless they are held.
+class FakeSpool final : public spool::Spool {
+ public:
+  FakeSpool() : commit_([this] { run(); }) {}
+  ~FakeSpool() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+      held_ = false;
+    }
+    changed_.notify_all();
+    commit_.join();
+  }
+
+  // From now on appends stay under way until release().
+  void hold() {
+    const std::lock_guard lock(mutex_);
+    held_ = true;
+  }
+  void release() {
+    {
+      const std::lock_guard lock(mutex_);
+      held_ = false;
+    }
+    changed_.notify_all();
+  }
+  void refuse_appends(std::optional<Error> error) {
+    const std::lock_guard lock(mutex_);
+    refusal_ = std::move(error);
+  }
+  void set_accepting(bool accepting) {
+    const std::lock_guard lock(mutex_);
+    accepting_ = accepting;
+  }
+  void add_summary(spool::TraceSummary summary) { summaries_.push_back(std::move(summary)); }
+  void add_dead_letter(spool::DeadLetter letter) { letters_.push_back(std::move(letter)); }
+
+  [[nodiscard]] std::vector<Record> records() const {
+    const std::lock_guard lock(mutex_);
+    return records_;
+  }
+  // How many calls of append there were, and how many wait.
+  [[nodiscard]] std::size_t appends() const {
+    const std::lock_guard lock(mutex_);
+    return appends_;
+  }
+  bool wait_for_appends(std::size_t n) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return appends_ >= n; });
+  }
+  bool wait_for_records(std::size_t n) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return records_.size() >= n; });
+  }
+
+  void append(std::vector<spool::Entry> entries, spool::AppendHandler done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      ++appends_;
+      queue_.push_back({std::move(entries), std::move(done), {}});
+    }
+    changed_.notify_all();
+  }
+  [[nodiscard]] bool accepting() const override {
+    const std::lock_guard lock(mutex_);
+    return accepting_;
+  }
+  Result<spool::ReadBatch> read(Seq, std::size_t, std::size_t) override { return spool::ReadBatch{}; }
+  Result<std::optional<Record>> get(Seq seq) override {
+    const std::lock_guard lock(mutex_);
+    if (seq == 0 || seq > records_.size()) return std::nullopt;
+    return records_[seq - 1];
+  }
+  Result<std::vector<Seq>> records_of(const TraceId& trace) override {
+    const std::lock_guard lock(mutex_);
+    return index_[trace];
+  }
+  [[nodiscard]] Seq end() const override {
+    const std::lock_guard lock(mutex_);
+    return records_.size() + 1;
+  }
+  [[nodiscard]] Seq first() const override { return 1; }
+  Subscription subscribe(std::function<void()>) override { return {}; }
+  Result<spool::Cursor*> cursor(const std::string&, From) override {
+    return fail(ErrorKind::unsupported, "no cursors here");
+  }
+  std::vector<std::string> orphaned_cursors() override { return {}; }
+  void put(std::string, std::string, std::move_only_function<void(Result<>)> done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back({{}, {}, std::move(done)});
+    }
+    changed_.notify_all();
+  }
+  void erase(std::string) override {}
+  Result<std::optional<std::string>> load(std::string_view) override { return std::nullopt; }
+  Result<std::vector<spool::DeadLetter>> dead_letters(std::string_view, std::size_t limit) override {
+    return std::vector(letters_.begin(),
+                       letters_.begin() + static_cast<std::ptrdiff_t>(std::min(limit, letters_.size())));
+  }
+  Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view) override { return std::nullopt; }
+  Result<std::vector<spool::TraceSummary>> traces(std::size_t limit, Seq before) override {
+    std::vector<spool::TraceSummary> found;
+    for (const auto& summary : summaries_) {
+      if (found.size() < limit && (before == 0 || summary.first_seq < before)) found.push_back(summary);
+    }
+    return found;
+  }
+  [[nodiscard]] SpoolStatus status() const override {
+    const std::lock_guard lock(mutex_);
+    SpoolStatus status;
+    status.directory = "/memory";
+    status.records = status.appended_records = records_.size();
+    for (const Record& record : records_) status.spans += record.header.span_count;
+    status.appended_spans = status.spans;
+    status.accepting = accepting_;
+    if (!accepting_) status.not_accepting_reason = "max_bytes";
+    return status;
+  }
+
+ private:
+  struct Waiting {
+    std::vector<spool::Entry> entries;
+    spool::AppendHandler done;
+    std::move_only_function<void(Result<>)> put_done;
+  };
+
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return stopping_ || (!held_ && !queue_.empty()); });
+      if (queue_.empty() && stopping_) return;
+      Waiting waiting = std::move(queue_.front());
+      queue_.pop_front();
+      if (waiting.put_done) {
+        lock.unlock();
+        waiting.put_done({});
+        lock.lock();
+        continue;
+      }
+      if (!waiting.done) continue;
+      Result<spool::Appended> result =
+          refusal_ ? Result<spool::Appended>(std::unexpected(*refusal_)) : keep(waiting.entries);
+      changed_.notify_all();
+      lock.unlock();
+      waiting.done(std::move(result));
+      lock.lock();
+    }
+  }
+
+  spool::Appended keep(std::vector<spool::Entry>& entries) {
+    spool::Appended appended{records_.size() + 1, records_.size() + entries.size()};
+    for (auto& entry : entries) {
+      const Seq seq = records_.size() + 1;
+      for (const TraceId& trace : entry.traces) index_[trace].push_back(seq);
+      records_.push_back({seq, std::move(entry.header), std::move(entry.payload)});
+    }
+    return appended;
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Waiting> queue_;
+  std::vector<Record> records_;
+  std::map<TraceId, std::vector<Seq>> index_;
+  std::vector<spool::TraceSummary> summaries_;
+  std::vector<spool::DeadLetter> letters_;
+  std::optional<Error> refusal_;
+  std::size_t appends_ = 0;
+  bool held_ = false, stopping_ = false, accepting_ = true;
+  std::thread commit_;
+};
+
+}  // namespace spanferry::test
