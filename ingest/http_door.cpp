@@ -181,6 +181,7 @@ class HttpDoor::Impl {
 
   void count_connections() {
     counters_.connections.store(connections_.size(), std::memory_order_relaxed);
+    if (context_.stopping && connections_.empty()) sweep_timer_.cancel();
     const std::lock_guard lock(mutex_);
     open_connections_ = connections_.size();
     if (open_connections_ == 0) all_over_.notify_all();
@@ -235,6 +236,7 @@ class HttpDoor::Impl {
     for (Acceptor& acceptor : acceptors_) acceptor.close(ignored);
     accept_pause_.cancel();
     for (Connection* connection : connections_) connection->close_when_idle();
+    if (connections_.empty()) sweep_timer_.cancel();
   }
 
   const Settings& settings_;

@@ -1,0 +1,118 @@
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include "tests/unit/ingest/doors.hpp"
+
+namespace spanferry::test {
+namespace {
+
+using ingest::Audience;
+using ingest::Endpoint;
+
+std::vector<Endpoint> two_endpoints() {
+  const auto answer = [](const ingest::Request&, std::move_only_function<void(ingest::Response)> reply) {
+    reply({200, "text/plain", "here", {}});
+  };
+  return {{"GET", "/livez", Audience::everyone, answer},
+          {"GET", "/api/spanferry/v1/status", Audience::loopback, answer}};
+}
+
+std::string get(std::string_view path, std::string_view headers) {
+  return "GET " + std::string(path) + " HTTP/1.1\r\n" + std::string(headers) + "\r\n";
+}
+
+class HttpGate : public Doors {
+ protected:
+  int status_with(std::string_view headers) { return ask(get("/livez", headers)).status; }
+};
+
+TEST_F(HttpGate, LetsInLoopbackNamesAndAddressesAndAllowedHosts) {
+  settings.allowed_hosts = {"collector.internal"};
+  open(two_endpoints());
+  for (const char* host : {"localhost", "localhost:4318", "LOCALHOST", "app.localhost:1", "127.0.0.1:4318",
+                           "[::1]:4318", "10.0.0.7", "Collector.Internal:4318"}) {
+    EXPECT_EQ(status_with("Host: " + std::string(host) + "\r\n"), 200) << host;
+  }
+  for (const char* host :
+       {"evil.example", "localhost.evil.example", "evil.example:4318", "127.0.0.1.evil.example"}) {
+    EXPECT_EQ(status_with("Host: " + std::string(host) + "\r\n"), 403) << host;
+  }
+  EXPECT_EQ(status_with(""), 400) << "HTTP/1.1 has a Host";
+  EXPECT_EQ(status_with("Host: [::1\r\n"), 400);
+  EXPECT_EQ(rejected("forbidden"), 4U);
+}
+
+TEST_F(HttpGate, WithAllowRemoteAnyHostIsFineButNotForBrowsers) {
+  settings.allow_remote = true;
+  open(two_endpoints());
+  EXPECT_EQ(status_with("Host: sidecar.default.svc\r\n"), 200);
+  EXPECT_EQ(status_with("Host: sidecar.default.svc\r\nOrigin: http://sidecar.default.svc\r\n"), 403);
+  EXPECT_EQ(status_with("Host: sidecar.default.svc\r\nSec-Fetch-Site: same-origin\r\n"), 403);
+}
+
+TEST_F(HttpGate, RefusesPagesOfOtherOrigins) {
+  open(two_endpoints());
+  EXPECT_EQ(status_with("Host: localhost:4318\r\nOrigin: http://localhost:4318\r\n"), 200);
+  EXPECT_EQ(status_with("Host: localhost:4318\r\nOrigin: http://evil.example\r\n"), 403);
+  EXPECT_EQ(status_with("Host: localhost:4318\r\nOrigin: null\r\n"), 403);
+  EXPECT_EQ(ask(post("", "Sec-Fetch-Site: cross-site\r\n")).status, 403);
+}
+
+TEST_F(HttpGate, ARequestThatWeSentOurselvesIsALoop) {
+  open(two_endpoints());
+  EXPECT_EQ(ask(post("", "X-Spanferry-Hop: our-instance\r\n")).status, 508);
+  EXPECT_EQ(ask(post("", "X-Spanferry-Hop: another\r\n")).status, 200);
+  EXPECT_EQ(rejected("loop"), 1U);
+}
+
+class HttpToken : public HttpGate {
+ protected:
+  HttpToken() {
+    char name[] = "/tmp/spanferry-token-XXXXXX";
+    directory_ = mkdtemp(name);
+    settings.token_file = directory_ + "/token";
+    write("sesame\n");
+  }
+  ~HttpToken() override { std::filesystem::remove_all(directory_); }
+  void write(std::string_view token) {
+    std::ofstream(directory_ + "/new") << token;
+    std::filesystem::rename(directory_ + "/new", settings.token_file);
+  }
+  std::string directory_;
+};
+
+TEST_F(HttpToken, IsAskedOfCallersButNotOfProbes) {
+  open(two_endpoints());
+  const RawAnswer refused = ask(post(""));
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_TRUE(refused.header("www-authenticate").starts_with("Bearer"));
+  EXPECT_EQ(ask(post("", "Authorization: Bearer sesam\r\n")).status, 401);
+  EXPECT_EQ(ask(post("", "Authorization: Bearer sesame2\r\n")).status, 401);
+  EXPECT_EQ(ask(post("", "Authorization: Basic sesame\r\n")).status, 401);
+  EXPECT_EQ(ask(post("", "Authorization: bearer sesame\r\n")).status, 200);
+  EXPECT_EQ(ask(get("/api/spanferry/v1/status", "Host: localhost\r\n")).status, 401);
+  EXPECT_EQ(status_with("Host: localhost\r\n"), 200);
+  EXPECT_EQ(rejected("unauthorized"), 5U);
+}
+
+TEST_F(HttpToken, IsReadAgainWhenItChanges) {
+  open(two_endpoints());
+  EXPECT_EQ(ask(post("", "Authorization: Bearer sesame\r\n")).status, 200);
+  write("other");
+  EXPECT_TRUE(eventually([&] { return ask(post("", "Authorization: Bearer other\r\n")).status == 200; }));
+  EXPECT_EQ(ask(post("", "Authorization: Bearer sesame\r\n")).status, 401);
+}
+
+TEST_F(HttpToken, ThatCannotBeReadKeepsTheDoorsFromOpening) {
+  settings.token_file = directory_ + "/nothing";
+  const auto started = ingest::Server::start(settings, spool, {});
+  ASSERT_FALSE(started.has_value());
+  EXPECT_EQ(started.error().kind, ErrorKind::configuration);
+  EXPECT_NE(started.error().sentence.find("listen.token_file"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace spanferry::test
