@@ -26,7 +26,10 @@ asio::awaitable<std::optional<Gate::Pass>> Gate::enter() {
 }
 
 asio::awaitable<bool> Gate::until_open() {
-  while (closed_ && !changed_.stopped()) co_await changed_.wait();
+  const auto is_shut = [this] {
+    return closed_ && (probing_ || std::chrono::steady_clock::now() < probe_at_);
+  };
+  while (is_shut() && !changed_.stopped()) co_await changed_.wait();
   co_return !changed_.stopped();
 }
 

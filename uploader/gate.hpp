@@ -28,7 +28,7 @@ class Gate {
   // Waits until the gate is open, or this caller is the probe. Nothing: stopped. Each pass ends in one of
   // succeeded, failed and left.
   boost::asio::awaitable<std::optional<Pass>> enter();
-  // Waits until it is open, without probing. False: stopped.
+  // Waits until it is open, or a probe is due that nobody makes. False: stopped.
   boost::asio::awaitable<bool> until_open();
 
   // The destination works: open. True if this pass decides about that.

@@ -138,14 +138,12 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       return;
     case Ruling::retry_few:
       health_.note_error(reason);
-      if (++attempt.tries_of_500 < tuning_.tries_of_500) {
-        gate_.left(attempt.pass);
+      gate_.succeeded(attempt.pass);  // it answers, after all
+      attempt.verdict.unproven = accepted_ == attempt.accepted_before;
+      if (++attempt.tries_of_500 < tries_of_500(attempt)) {
         attempt.wait = asked.value_or(milliseconds(0));
         return;
       }
-      // Whoever answers 500 for everything looks like this too: the caller must see some success first.
-      attempt.verdict.unproven = accepted_ == attempt.accepted_before;
-      gate_.left(attempt.pass);
       break;
     case Ruling::done:
       ++accepted_;
@@ -162,6 +160,12 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
   attempt.verdict.reason = reason;
   attempt.verdict.excerpt = excerpt;
   attempt.verdict.response = std::move(response);
+}
+
+int HttpSender::tries_of_500(const Attempt& attempt) const {
+  // A batch is split by those who sent it, and its parts will prove something.
+  const bool is_batch = attempt.surface == Surface::otlp || attempt.surface == Surface::mlflow_otlp;
+  return is_batch || !attempt.verdict.unproven ? tuning_.tries_of_500 : tuning_.tries_of_unproven_500;
 }
 
 void HttpSender::judge_failure(Attempt& attempt, const net::TransportError& error) {

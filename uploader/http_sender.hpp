@@ -22,6 +22,8 @@ struct SenderTuning {
   std::chrono::milliseconds down_after{30000};            // of retrying without an answer
   std::chrono::milliseconds longest_retry_after{600000};  // what a far side may ask for
   int tries_of_500 = 3;
+  // Of one that may be an outage (nothing was accepted meanwhile), where the request cannot be split.
+  int tries_of_unproven_500 = 20;
 };
 
 class HttpSender final : public Sender {
@@ -45,6 +47,7 @@ class HttpSender final : public Sender {
   void prepare(net::HttpRequest& request, Surface surface, const Credential& credential) const;
   void judge_answer(Attempt& attempt, net::HttpResponse response, const Credential& credential);
   void judge_failure(Attempt& attempt, const net::TransportError& error);
+  [[nodiscard]] int tries_of_500(const Attempt& attempt) const;
   void works(Gate::Pass pass);
   void in_trouble(Attempt& attempt, DestinationState state, std::string reason,
                   std::optional<std::chrono::milliseconds> asked = std::nullopt);

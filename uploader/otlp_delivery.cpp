@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 namespace {
 
 // How often a 500 that nothing proves to be about the span is sent again before the span is set aside.
-constexpr int kUnprovenRounds = 10;
+constexpr int kUnprovenRounds = 20;
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,17 +15,25 @@ namespace spanferry::testing {
 
 class MemoryCursor final : public spool::Cursor {
  public:
-  MemoryCursor(std::string name, const std::vector<Record>& log, Seq from)
-      : name_(std::move(name)), log_(log), position_(from) {}
+  MemoryCursor(std::string name, const std::vector<Record>& log, Seq from, std::recursive_mutex& mutex)
+      : name_(std::move(name)), log_(log), position_(from), mutex_(mutex) {}
 
   const std::string& name() const override { return name_; }
-  Seq position() const override { return position_; }
-  bool settled(Seq seq) const override { return seq < position_ || whole_.contains(seq); }
+  Seq position() const override {
+    const std::lock_guard lock(mutex_);
+    return position_;
+  }
+  bool settled(Seq seq) const override {
+    const std::lock_guard lock(mutex_);
+    return seq < position_ || whole_.contains(seq);
+  }
   bool settled(Seq seq, const TraceId& trace) const override {
+    const std::lock_guard lock(mutex_);
     const auto found = traces_.find(seq);
     return settled(seq) || (found != traces_.end() && found->second.contains(trace));
   }
   void settle(std::vector<spool::Settled> all) override {
+    const std::lock_guard lock(mutex_);
     for (spool::Settled& one : all) {
       if (one.trace ? settled(one.seq, *one.trace) : settled(one.seq)) continue;
       accounting_.settled += one.counts;
@@ -39,12 +48,14 @@ class MemoryCursor final : public spool::Cursor {
     while (position_ <= log_.size() && whole_.contains(position_)) ++position_;
   }
   void settle(const spool::Gap& gap) override {
+    const std::lock_guard lock(mutex_);
     gaps.push_back(gap);
     accounting_.settled[Outcome::lost] += gap.spans;
     for (Seq seq = gap.first; seq <= gap.last; ++seq) whole_.insert(seq);
     while (whole_.contains(position_)) ++position_;
   }
   Accounting accounting() const override {
+    const std::lock_guard lock(mutex_);
     Accounting out = accounting_;
     for (const Record& record : log_) {
       out.accepted += record.header.span_count;
@@ -52,8 +63,12 @@ class MemoryCursor final : public spool::Cursor {
     }
     return out;
   }
-  std::uint64_t lag_records() const override { return log_.size() + 1 - position_; }
+  std::uint64_t lag_records() const override {
+    const std::lock_guard lock(mutex_);
+    return log_.size() + 1 - position_;
+  }
   std::int64_t oldest_pending_ns() const override {
+    const std::lock_guard lock(mutex_);
     return position_ <= log_.size() ? log_[position_ - 1].header.received_ns : 0;
   }
 
@@ -64,6 +79,7 @@ class MemoryCursor final : public spool::Cursor {
   const std::string name_;
   const std::vector<Record>& log_;
   Seq position_;
+  std::recursive_mutex& mutex_;
   std::set<Seq> whole_;
   std::map<Seq, std::set<TraceId>> traces_;
   Accounting accounting_;
@@ -72,6 +88,7 @@ class MemoryCursor final : public spool::Cursor {
 class MemorySpool final : public spool::Spool {
  public:
   void append(std::vector<spool::Entry> entries, spool::AppendHandler done) override {
+    const std::lock_guard lock(mutex_);
     spool::Appended appended{end(), 0};
     for (spool::Entry& entry : entries) {
       entry.header.trace_count = static_cast<std::uint32_t>(entry.traces.size());
@@ -85,6 +102,7 @@ class MemorySpool final : public spool::Spool {
   }
   bool accepting() const override { return true; }
   Result<spool::ReadBatch> read(Seq from, std::size_t max_bytes, std::size_t max_records) override {
+    const std::lock_guard lock(mutex_);
     spool::ReadBatch batch;
     std::size_t bytes = 0;
     for (batch.next = from; batch.next < end() && batch.records.size() < max_records; ++batch.next) {
@@ -100,39 +118,58 @@ class MemorySpool final : public spool::Spool {
     return batch;
   }
   Result<std::optional<Record>> get(Seq seq) override {
+    const std::lock_guard lock(mutex_);
     if (seq == 0 || seq >= end()) return std::nullopt;
     return log[seq - 1];
   }
-  Result<std::vector<Seq>> records_of(const TraceId& trace) override { return index_[trace]; }
-  Seq end() const override { return log.size() + 1; }
+  Result<std::vector<Seq>> records_of(const TraceId& trace) override {
+    const std::lock_guard lock(mutex_);
+    return index_[trace];
+  }
+  Seq end() const override {
+    const std::lock_guard lock(mutex_);
+    return log.size() + 1;
+  }
   Seq first() const override { return 1; }
   Subscription subscribe(std::function<void()> notify) override {
+    const std::lock_guard lock(mutex_);
     notify_ = std::move(notify);
-    return {this, [this](void*) { notify_ = nullptr; }};
+    return {this, [this](void*) {
+              const std::lock_guard unsubscribe(mutex_);
+              notify_ = nullptr;
+            }};
   }
   Result<spool::Cursor*> cursor(const std::string& name, From from) override {
+    const std::lock_guard lock(mutex_);
     return &cursor_of(name, from);
   }
   std::vector<std::string> orphaned_cursors() override { return {}; }
   void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override {
+    const std::lock_guard lock(mutex_);
     values[std::move(key)] = std::move(value);
     if (done) done({});
   }
   void erase(std::string key) override { values.erase(key); }
   Result<std::optional<std::string>> load(std::string_view key) override {
+    const std::lock_guard lock(mutex_);
     const auto found = values.find(std::string(key));
     return found == values.end() ? std::optional<std::string>{} : found->second;
   }
   Result<std::vector<spool::DeadLetter>> dead_letters(std::string_view, std::size_t) override { return {}; }
   Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view) override { return std::nullopt; }
   Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return {}; }
-  SpoolStatus status() const override { return {}; }
+  SpoolStatus status() const override {
+    const std::lock_guard lock(mutex_);
+    SpoolStatus status;
+    for (const Record& record : log) status.appended_spans += record.header.span_count;
+    return status;
+  }
 
   MemoryCursor& cursor_of(const std::string& name, From from = From::oldest) {
     auto& cursor = cursors_[name];
     if (!cursor)
-      cursor =
-          std::make_unique<MemoryCursor>(name, log, cursors_.size() == 1 || from == From::oldest ? 1 : end());
+      cursor = std::make_unique<MemoryCursor>(
+          name, log, cursors_.size() == 1 || from == From::oldest ? 1 : end(), mutex_);
     return *cursor;
   }
 
@@ -141,6 +178,7 @@ class MemorySpool final : public spool::Spool {
   std::map<std::string, std::string> values;
 
  private:
+  mutable std::recursive_mutex mutex_;  // of the cursors too
   std::map<TraceId, std::vector<Seq>> index_;
   std::map<std::string, std::unique_ptr<MemoryCursor>> cursors_;
   std::function<void()> notify_;

@@ -153,6 +153,21 @@ TEST_F(SenderTest, GivesUpOnA500AfterThreeTriesAndSaysThatNothingProvesIt) {
   EXPECT_EQ(server.received().size(), 3U);
 }
 
+TEST_F(SenderTest, IsPatientWithA500WhereTheRequestCannotBeSplit) {
+  answer(std::vector<Answer>(10, {.status = 500}));
+  EXPECT_EQ(send(Surface::databricks_api).action, Action::done);
+  server.set_script([](const Received&) { return Answer{.status = 500}; });
+  const std::size_t before = server.received().size();
+  EXPECT_EQ(send(Surface::databricks_api).action, Action::split);
+  EXPECT_EQ(server.received().size() - before, 20U);
+}
+
+TEST_F(SenderTest, OpensTheGateWhenTheProbeIsAnsweredBy500) {
+  answer({{.status = 503}, {.status = 500}, {.status = 500}, {.status = 500}});
+  EXPECT_EQ(send().action, Action::split);
+  EXPECT_EQ(run(io, sender->open()), true);
+}
+
 TEST_F(SenderTest, TakesA500ForProvenWhenOthersWereAcceptedMeanwhile) {
   make();
   server.set_script([](const Received& r) { return Answer{.status = r.body == "bad" ? 500 : 200}; });
