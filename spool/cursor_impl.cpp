@@ -1,0 +1,272 @@
+#include "spool/cursor_impl.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "spool/coding.hpp"
+#include "spool/keys.hpp"
+#include "spool/limits.hpp"
+#include "spool/spool.hpp"
+
+namespace spanferry::spool {
+namespace {
+
+template <class T>
+void put_back(std::vector<T>& into, std::vector<T>& from) {
+  from.insert(from.end(), std::make_move_iterator(into.begin()), std::make_move_iterator(into.end()));
+  into = std::move(from);
+  from.clear();
+}
+
+}  // namespace
+
+std::string dead_stats_key(std::string_view cursor) { return std::string("d/").append(cursor); }
+
+std::string encode(const DeadStats& stats) {
+  std::string out;
+  put_string(out, stats.destination);
+  put_varint(out, stats.letters);
+  put_varint(out, stats.bytes);
+  put_varint(out, stats.spans);
+  return out;
+}
+
+std::optional<DeadStats> decode_dead_stats(std::string_view bytes) {
+  Decoder in(bytes);
+  DeadStats stats;
+  stats.destination = in.string();
+  stats.letters = in.varint();
+  stats.bytes = in.varint();
+  stats.spans = in.varint();
+  if (!in.ok() || !in.at_end()) return std::nullopt;
+  return stats;
+}
+
+CursorImpl::CursorImpl(std::string name, Progress progress, DeadStats dead, Log log)
+    : name_(std::move(name)),
+      log_(std::move(log)),
+      progress_(std::move(progress)),
+      dead_(std::move(dead)),
+      written_(progress_.position()),
+      durable_(progress_.position()),
+      durable_progress_(progress_.encode()) {
+  log_.positions->set_cursor(name_, durable_.seq);
+}
+
+Seq CursorImpl::position() const {
+  const std::scoped_lock lock(mutex_);
+  return progress_.position().seq;
+}
+
+bool CursorImpl::settled(Seq seq) const {
+  const std::scoped_lock lock(mutex_);
+  return progress_.settled(seq);
+}
+
+bool CursorImpl::settled(Seq seq, const TraceId& trace) const {
+  const std::scoped_lock lock(mutex_);
+  return progress_.settled(seq, trace);
+}
+
+void CursorImpl::settle(std::vector<Settled> settled) {
+  {
+    const std::scoped_lock lock(mutex_);
+    for (auto& one : settled) {
+      const MarkSize size{one.counts.total(), one.record_spans, one.record_traces};
+      const bool is_new = one.trace ? progress_.settle_trace(one.seq, *one.trace, size, one.counts)
+                                    : progress_.settle_record(one.seq, one.record_spans, one.counts);
+      if (!is_new) continue;
+      if (one.trace && !progress_.settled(one.seq)) changes_.marks.push_back({one.seq, *one.trace, size});
+      std::move(one.dead.begin(), one.dead.end(), std::back_inserter(changes_.dead));
+      changed_locked();
+    }
+  }
+  log_.wake();
+}
+
+void CursorImpl::settle(const Gap& gap) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!progress_.settle_hole(gap.first, gap.last, gap.records, gap.spans, Outcome::lost)) return;
+    changed_locked();
+  }
+  log_.lost(gap);
+  log_.wake();
+}
+
+Accounting CursorImpl::accounting() const {
+  const std::scoped_lock lock(mutex_);
+  return progress_.accounting(log_.end());
+}
+
+std::uint64_t CursorImpl::lag_records() const {
+  const std::scoped_lock lock(mutex_);
+  return progress_.lag_records(log_.end());
+}
+
+std::int64_t CursorImpl::oldest_pending_ns() const {
+  Seq at = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    at = progress_.position().seq;
+    if (at >= log_.end().seq) return 0;
+    if (at == oldest_seq_) return oldest_ns_;
+  }
+  const std::int64_t received = log_.received_ns(at);
+  const std::scoped_lock lock(mutex_);
+  oldest_seq_ = at;
+  oldest_ns_ = received;
+  return received;
+}
+
+void CursorImpl::changed_locked() {
+  if (!dirty_) dirty_since_ = Clock::now();
+  dirty_ = true;
+}
+
+Rider::Clock::time_point CursorImpl::due() const {
+  const std::scoped_lock lock(mutex_);
+  if (!dirty_) return Clock::time_point::max();
+  return std::max(dirty_since_, last_write_) + kLoneMoveDelay;
+}
+
+bool CursorImpl::wants_to_ride(Clock::time_point now) const {
+  const std::scoped_lock lock(mutex_);
+  return dirty_ && (last_size_ < kBigProgressBytes || now >= last_write_ + kBigProgressDelay);
+}
+
+void CursorImpl::write(Store& store, rocksdb::WriteBatch& batch) {
+  const std::scoped_lock lock(mutex_);
+  in_flight_ = std::move(changes_);
+  changes_ = {};
+  dirty_ = false;
+  last_write_ = Clock::now();
+  written_ = progress_.position();
+  written_progress_ = progress_.encode();
+  last_size_ = written_progress_.size();
+  auto* state = store.family(Family::state);
+  batch.Put(state, cursor_key(name_), written_progress_).PermitUncheckedError();
+  for (const auto& mark : in_flight_.marks) {
+    batch.Put(state, mark_key(name_, mark.seq, mark.trace), encode_mark(mark.size)).PermitUncheckedError();
+    has_marks_ = true;
+  }
+  if (!in_flight_.dead.empty() || !in_flight_.dropped.empty() || dead_dirty_) write_dead(store, batch);
+}
+
+void CursorImpl::write_dead(Store& store, rocksdb::WriteBatch& batch) {
+  auto* family = store.family(Family::dead);
+  for (const auto& letter : in_flight_.dead) {
+    const std::string key = dead_key(letter.destination, letter.seq, letter.trace_id, letter.span_id);
+    std::string before;
+    if (store.db().Get(rocksdb::ReadOptions(), family, key, &before).ok()) {  // it replaces itself
+      --dead_.letters;
+      dead_.bytes -= std::min<std::uint64_t>(dead_.bytes, key.size() + before.size());
+      if (const auto old = decode_dead_letter(before))
+        dead_.spans -= std::min<std::uint64_t>(dead_.spans, old->spans);
+    }
+    const std::string value = encode(letter);
+    batch.Put(family, key, value).PermitUncheckedError();
+    dead_.destination = letter.destination;
+    ++dead_.letters;
+    dead_.bytes += key.size() + value.size();
+    dead_.spans += letter.spans;
+  }
+  for (const auto& dropped : in_flight_.dropped) batch.Delete(family, dropped.key).PermitUncheckedError();
+  batch.Put(store.family(Family::state), dead_stats_key(name_), encode(dead_)).PermitUncheckedError();
+  dead_dirty_ = true;  // until durable: a second try writes the stats again
+}
+
+void CursorImpl::durable() {
+  const std::scoped_lock lock(mutex_);
+  in_flight_ = {};
+  dead_dirty_ = false;
+  if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
+  durable_ = written_;
+  durable_progress_.swap(written_progress_);
+}
+
+void CursorImpl::failed() {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& letter : in_flight_.dead) {  // counted again when written again
+    const std::string key = dead_key(letter.destination, letter.seq, letter.trace_id, letter.span_id);
+    --dead_.letters;
+    dead_.bytes -= std::min<std::uint64_t>(dead_.bytes, key.size() + encode(letter).size());
+    dead_.spans -= std::min<std::uint64_t>(dead_.spans, letter.spans);
+  }
+  put_back(changes_.marks, in_flight_.marks);
+  put_back(changes_.dead, in_flight_.dead);
+  put_back(changes_.dropped, in_flight_.dropped);
+  changed_locked();
+}
+
+bool CursorImpl::active() const {
+  const std::scoped_lock lock(mutex_);
+  return active_;
+}
+
+void CursorImpl::activate() {
+  {
+    const std::scoped_lock lock(mutex_);
+    active_ = true;
+    changed_locked();
+  }
+  log_.wake();
+}
+
+Boundary CursorImpl::durable_position() const {
+  const std::scoped_lock lock(mutex_);
+  return durable_;
+}
+
+std::string CursorImpl::durable_progress() const {
+  const std::scoped_lock lock(mutex_);
+  return durable_progress_;
+}
+
+DeadStats CursorImpl::dead() const {
+  const std::scoped_lock lock(mutex_);
+  return dead_;
+}
+
+std::uint64_t CursorImpl::settle_below(const Boundary& to, Outcome outcome) {
+  std::uint64_t spans = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (to.seq <= progress_.position().seq) return 0;
+    spans = progress_.settle_below(to, outcome);
+    changed_locked();
+  }
+  log_.wake();
+  return spans;
+}
+
+Seq CursorImpl::whole_boundary(Seq seq) const {
+  const std::scoped_lock lock(mutex_);
+  return progress_.whole_boundary(seq);
+}
+
+void CursorImpl::drop_dead(std::vector<DeadKey> keys) {
+  {
+    const std::scoped_lock lock(mutex_);
+    for (auto& key : keys) {
+      --dead_.letters;
+      dead_.bytes -= std::min(dead_.bytes, key.bytes);
+      dead_.spans -= std::min(dead_.spans, key.spans);
+      progress_.move_counts(Outcome::dead, Outcome::dropped, key.spans);
+      changes_.dropped.push_back(std::move(key));
+    }
+    dead_dirty_ = true;
+    changed_locked();
+  }
+  log_.wake();
+}
+
+void CursorImpl::touch() {
+  {
+    const std::scoped_lock lock(mutex_);
+    changed_locked();
+  }
+  log_.wake();
+}
+
+}  // namespace spanferry::spool

@@ -1,0 +1,106 @@
+// One destination's progress: the arithmetic of Progress, made durable by riding in commit groups.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "spool/cursor.hpp"
+#include "spool/progress.hpp"
+#include "spool/rider.hpp"
+#include "spool/trim_filter.hpp"
+
+namespace spanferry::spool {
+
+// What a cursor's dead letters take on disk.
+struct DeadStats {
+  std::string destination;
+  std::uint64_t letters = 0, bytes = 0, spans = 0;
+};
+std::string encode(const DeadStats& stats);
+std::optional<DeadStats> decode_dead_stats(std::string_view bytes);
+std::string dead_stats_key(std::string_view cursor);
+
+class CursorImpl final : public Cursor, public Rider {
+ public:
+  struct Log {  // what a cursor needs of the log
+    std::function<Boundary()> end;
+    std::function<std::int64_t(Seq)> received_ns;  // of a record; 0 if it cannot be told
+    std::function<void()> wake;                    // the commit thread: there are changes
+    std::function<void(const Gap&)> lost;          // a hole was met, by whichever reader
+    std::shared_ptr<TrimPositions> positions;
+  };
+  CursorImpl(std::string name, Progress progress, DeadStats dead, Log log);
+
+  // --- Cursor
+  const std::string& name() const override { return name_; }
+  Seq position() const override;
+  bool settled(Seq seq) const override;
+  bool settled(Seq seq, const TraceId& trace) const override;
+  void settle(std::vector<Settled> settled) override;
+  void settle(const Gap& gap) override;
+  Accounting accounting() const override;
+  std::uint64_t lag_records() const override;
+  std::int64_t oldest_pending_ns() const override;
+
+  // --- Rider
+  Clock::time_point due() const override;
+  bool wants_to_ride(Clock::time_point now) const override;
+  void write(Store& store, rocksdb::WriteBatch& batch) override;
+  void durable() override;
+  void failed() override;
+
+  // --- for the spool
+  [[nodiscard]] bool active() const;  // asked for in this process
+  void activate();
+  [[nodiscard]] Boundary durable_position() const;
+  [[nodiscard]] std::string durable_progress() const;  // encoded, as it is on disk
+  [[nodiscard]] DeadStats dead() const;
+  // Gives up what is unsettled before `to`. `to` must be a whole_boundary.
+  std::uint64_t settle_below(const Boundary& to, Outcome outcome);
+  [[nodiscard]] Seq whole_boundary(Seq seq) const;
+  // Dead letters given up for their budget; ride as deletions.
+  struct DeadKey {
+    std::string key;
+    std::uint64_t bytes = 0, spans = 0;
+  };
+  void drop_dead(std::vector<DeadKey> keys);
+  void touch();  // write it, though nothing moved
+
+ private:
+  struct MarkWrite {
+    Seq seq = 0;
+    TraceId trace;
+    MarkSize size;
+  };
+  struct Changes {
+    std::vector<MarkWrite> marks;
+    std::vector<DeadLetter> dead;
+    std::vector<DeadKey> dropped;
+  };
+  void changed_locked();
+  void write_dead(Store& store, rocksdb::WriteBatch& batch);
+
+  const std::string name_;
+  const Log log_;
+  mutable std::mutex mutex_;  // guards all below; never held while calling log_.wake
+  Progress progress_;
+  DeadStats dead_;
+  Changes changes_;    // since the last write
+  Changes in_flight_;  // written, not durable yet
+  bool dirty_ = false;
+  bool dead_dirty_ = false;
+  bool active_ = false;
+  bool has_marks_ = true;  // on disk, maybe
+  Clock::time_point dirty_since_ = Clock::time_point::max();
+  Clock::time_point last_write_{};
+  std::size_t last_size_ = 0;
+  Boundary written_, durable_;
+  std::string written_progress_, durable_progress_;
+  mutable Seq oldest_seq_ = 0;  // the record oldest_ns_ belongs to
+  mutable std::int64_t oldest_ns_ = 0;
+};
+
+}  // namespace spanferry::spool

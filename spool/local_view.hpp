@@ -1,0 +1,43 @@
+// The local view: one more reader of the log, off the hot path. Writes a summary for each trace of each
+// record into a column family of its own, without WAL (lost, they are rebuilt), with its own cursor beside
+// them.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <vector>
+
+#include "spool/hot_records.hpp"
+#include "spool/live_store.hpp"
+#include "spool/log_place.hpp"
+#include "spool/spool.hpp"
+
+namespace spanferry::spool {
+
+class LocalView {
+ public:
+  struct Parts {
+    LiveStore& store;
+    HotRecords& hot;
+    LogPlace& place;
+    TrimPositions& positions;
+    std::function<Result<ReadBatch>(Seq, std::size_t, std::size_t)> read;
+  };
+  explicit LocalView(Parts parts) : parts_(std::move(parts)) {}
+
+  // Housekeeping thread. Where the view goes on after a start or a reopening.
+  void restart();
+  // A bounded step; true if there is more to do.
+  bool step();
+
+  // Any thread: newest first, of records before `before_seq` (0: all).
+  Result<std::vector<TraceSummary>> list(std::size_t limit, Seq before_seq) const;
+
+ private:
+  Result<> collect_tail(Seq before, std::vector<TraceSummary>& found) const;
+
+  Parts parts_;
+  std::atomic<Seq> next_{1};  // the first record not summarized yet
+};
+
+}  // namespace spanferry::spool

@@ -1,1 +1,0 @@
-// Filled by this folder's sources.

@@ -1,0 +1,91 @@
+// The spool put together: store, commit thread, cursors, housekeeping.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "spool/budget.hpp"
+#include "spool/commit_loop.hpp"
+#include "spool/cursor_set.hpp"
+#include "spool/hot_records.hpp"
+#include "spool/internals.hpp"
+#include "spool/live_store.hpp"
+#include "spool/local_view.hpp"
+#include "spool/lock_file.hpp"
+#include "spool/log_place.hpp"
+#include "spool/recovery.hpp"
+#include "spool/small_values.hpp"
+#include "spool/spool.hpp"
+#include "spool/trimmer.hpp"
+
+namespace spanferry::spool {
+
+class SpoolImpl final : public Spool {
+ public:
+  SpoolImpl(const Settings& settings, const Internals& internals, std::unique_ptr<LockFile> lock,
+            StoreOpening opening, Recovered recovered);
+  ~SpoolImpl() override;
+
+  void append(std::vector<Entry> entries, AppendHandler done) override;
+  bool accepting() const override { return budget_.accepting(); }
+  Result<ReadBatch> read(Seq from, std::size_t max_bytes, std::size_t max_records) override;
+  Result<std::optional<Record>> get(Seq seq) override;
+  Result<std::vector<Seq>> records_of(const TraceId& trace) override;
+  Seq end() const override { return hot_.end().seq; }
+  Seq first() const override { return place_.first().seq; }
+  Subscription subscribe(std::function<void()> notify) override { return loop_.subscribe(std::move(notify)); }
+  Result<Cursor*> cursor(const std::string& name, From from) override;
+  std::vector<std::string> orphaned_cursors() override;
+  void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override;
+  void erase(std::string key) override { values_.erase(std::move(key)); }
+  Result<std::optional<std::string>> load(std::string_view key) override;
+  Result<std::vector<DeadLetter>> dead_letters(std::string_view destination, std::size_t limit) override;
+  Result<std::optional<DeadLetter>> dead_letter(std::string_view id) override;
+  Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq) override {
+    return view_.list(limit, before_seq);
+  }
+  SpoolStatus status() const override;
+
+ private:
+  CursorImpl* add_cursor(const std::string& name, StoredCursor stored);
+  CursorImpl::Log cursor_log();
+  Result<Boundary> reopen();
+  [[nodiscard]] std::optional<Boundary> boundary_at(Seq seq);
+  [[nodiscard]] std::int64_t received_ns(Seq seq);
+  void note_gap(const Gap& gap);
+
+  void housekeep();
+  void shrink_dead_letters();
+
+  const Settings settings_;
+  const Internals internals_;
+  const std::unique_ptr<LockFile> lock_;
+  const StoreOpening opening_;
+  const std::string filesystem_;
+  LiveStore store_;
+  HotRecords hot_;
+  LogPlace place_;
+  Budget budget_;
+  CursorSet cursors_;
+  CommitLoop loop_;
+  SmallValues values_;
+  LocalView view_;
+  Trimmer trimmer_;
+  const std::uint64_t quarantined_;
+
+  mutable std::mutex gaps_mutex_;
+  std::map<Seq, Gap> gaps_;  // met by any reader, each counted once
+  std::uint64_t lost_records_ = 0, lost_spans_ = 0;
+
+  std::mutex cursor_mutex_;  // one new cursor at a time
+  std::mutex housekeeping_mutex_;
+  std::condition_variable housekeeping_wake_;
+  bool stopping_ = false;
+  std::thread housekeeping_;
+};
+
+}  // namespace spanferry::spool

@@ -1,0 +1,155 @@
+#include "spool/trimmer.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <memory>
+
+#include <rocksdb/convenience.h>
+#include <spdlog/spdlog.h>
+
+#include "spool/keys.hpp"
+#include "spool/limits.hpp"
+#include "spool/side_file.hpp"
+#include "spool/summary.hpp"
+
+namespace spanferry::spool {
+namespace {
+
+std::int64_t unix_seconds() { return static_cast<std::int64_t>(std::time(nullptr)); }
+
+}  // namespace
+
+Trimmer::Trimmer(Parts parts) : parts_(std::move(parts)) {}
+
+void Trimmer::start() {
+  const auto store = parts_.store.access();
+  odometer_.start(*store, parts_.hot.end().seq, unix_seconds());
+  side_file_end_ = parts_.hot.end().seq;
+  last_side_file_ = std::chrono::steady_clock::now();
+}
+
+void Trimmer::step() {
+  odometer_.note(parts_.hot.end().seq, parts_.stored_bytes(), unix_seconds());
+  drop_for_age();
+  drop_for_room();
+  const auto now = std::chrono::steady_clock::now();
+  if (now < last_trim_ + kTrimDelay && parts_.budget.full() == Full::no) return;
+  last_trim_ = now;
+  const auto to = candidate();
+  if (to && to->seq > parts_.place.first().seq) {
+    trim(*to);
+  } else if (now >= last_side_file_ + kSideFileDelay && side_file_end_ != parts_.hot.end().seq) {
+    // So that a store lost as a whole is missed by little.
+    if (auto written = write_side_file(parts_.place.first()); !written)
+      spdlog::warn("spool: {}", written.error().sentence);
+  }
+  if (now >= last_summaries_ + kSideFileDelay) {
+    last_summaries_ = now;
+    trim_summaries();
+  }
+}
+
+std::optional<Boundary> Trimmer::candidate() const {
+  const auto retained = retained_from();
+  if (parts_.settings.local_only) return retained;
+  auto to = parts_.cursors.slowest();
+  if (!to) return std::nullopt;
+  if (!retained || retained->seq >= to->seq) return retained ? to : std::nullopt;
+  return retained;
+}
+
+// From where on payloads are kept although delivered; nothing: all of them. Under pressure, and where it
+// would last for seconds only, retention gives way.
+std::optional<Boundary> Trimmer::retained_from() const {
+  const Boundary end = parts_.hot.end();
+  const auto now = unix_seconds();
+  const auto& settings = parts_.settings;
+  const bool pressed = parts_.budget.bytes() > settings.max_bytes / 4 * 3;
+  const auto by_bytes = odometer_.bytes_back(std::min(settings.retain_bytes, settings.max_bytes / 2));
+  if (!settings.local_only) {
+    if (pressed || settings.retain_bytes == 0) return end;
+    if (by_bytes && now - by_bytes->time_s < kRetainWindow.count()) return end;
+  }
+  const auto by_age = odometer_.older_than(now - settings.retain_age.count());
+  Seq from = 0;
+  if (by_bytes) from = std::max(from, by_bytes->seq);
+  if (by_age) from = std::max(from, by_age->seq);
+  if (from <= parts_.place.first().seq) return std::nullopt;
+  return parts_.boundary_at(from);
+}
+
+void Trimmer::drop_for_room() {
+  if (parts_.settings.when_full != WhenFull::drop_oldest || parts_.budget.full() == Full::no) return;
+  const Seq first = parts_.place.first().seq;
+  // Cursors move first, the log is trimmed once their moves are durable: one step at a time.
+  const auto slowest = parts_.cursors.slowest();
+  if (!slowest || slowest->seq > first) return;
+  const auto mark = odometer_.bytes_after(first, kDropStepBytes);
+  drop_below(mark ? mark->seq : parts_.hot.end().seq, "the spool is full (when_full: drop_oldest)");
+}
+
+void Trimmer::drop_for_age() {
+  if (parts_.settings.max_age.count() == 0) return;
+  const auto mark = odometer_.older_than(unix_seconds() - parts_.settings.max_age.count());
+  if (mark && mark->seq > parts_.place.first().seq) drop_below(mark->seq, "older than max_age");
+}
+
+void Trimmer::drop_below(Seq seq, std::string_view why) {
+  for (auto* cursor : parts_.cursors.active()) {
+    if (cursor->position() >= seq) continue;
+    const auto to = parts_.boundary_at(cursor->whole_boundary(seq));
+    if (!to) continue;
+    const auto spans = cursor->settle_below(*to, Outcome::dropped);
+    if (spans > 0)
+      spdlog::warn("spool: dropped {} spans that {} had not delivered: {}", spans, cursor->name(), why);
+  }
+}
+
+void Trimmer::trim(const Boundary& to) {
+  if (parts_.settings.local_only) drop_below(to.seq, "older than what is retained");
+  if (auto written = write_side_file(to); !written) {
+    if (!failing_) spdlog::warn("spool: cannot trim: {}", written.error().sentence);
+    failing_ = true;
+    return;
+  }
+  failing_ = false;
+  parts_.place.move(to);
+  parts_.positions.log = to.seq;
+  delete_tables(to.seq);
+}
+
+Result<> Trimmer::write_side_file(const Boundary& first) {
+  SideFile content{.first = first, .end = parts_.hot.end(), .cursors = {}};
+  for (const auto* cursor : parts_.cursors.all())
+    content.cursors[cursor->name()] = cursor->durable_progress();
+  last_side_file_ = std::chrono::steady_clock::now();
+  side_file_end_ = content.end.seq;
+  return spool::write_side_file(parts_.layout.side_file(), content);
+}
+
+void Trimmer::delete_tables(Seq below) {
+  const auto store = parts_.store.access();
+  if (!store) return;
+  const std::string begin = log_key(0);
+  const std::string end = log_key(below - 1);
+  const rocksdb::Slice begin_slice(begin);
+  const rocksdb::Slice end_slice(end);
+  const auto status =
+      rocksdb::DeleteFilesInRange(&store->db(), store->family(Family::log), &begin_slice, &end_slice);
+  if (!status.ok()) spdlog::warn("spool: freeing trimmed tables: {}", status.ToString());
+}
+
+// Summaries and index entries outlive the payloads for retain_age, bounded in number.
+void Trimmer::trim_summaries() {
+  const auto store = parts_.store.access();
+  if (!store) return;
+  const Seq first = parts_.place.first().seq;
+  const Seq end = parts_.hot.end().seq;
+  const std::int64_t oldest_ns = (unix_seconds() - parts_.settings.retain_age.count()) * 1'000'000'000;
+  Seq keep_from = std::min(first, first_summary_since(*store, oldest_ns).value_or(first));
+  if (end > kMaxSummarizedRecords)
+    keep_from = std::max(keep_from, std::min(first, end - kMaxSummarizedRecords));
+  if (keep_from > parts_.positions.summaries) parts_.positions.summaries = keep_from;
+}
+
+}  // namespace spanferry::spool

@@ -1,0 +1,57 @@
+// Lets go of what nobody needs: decides how far the log may be trimmed, makes that durable in the side file,
+// and only then tells the filters. Housekeeping thread only.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+
+#include "spool/budget.hpp"
+#include "spool/cursor_set.hpp"
+#include "spool/hot_records.hpp"
+#include "spool/live_store.hpp"
+#include "spool/log_place.hpp"
+#include "spool/odometer.hpp"
+#include "spool/settings.hpp"
+
+namespace spanferry::spool {
+
+class Trimmer {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Layout& layout;
+    LiveStore& store;
+    HotRecords& hot;
+    Budget& budget;
+    CursorSet& cursors;
+    LogPlace& place;
+    TrimPositions& positions;
+    std::function<std::optional<Boundary>(Seq)> boundary_at;  // totals before a record that is there
+    std::function<std::uint64_t()> stored_bytes;              // since the start
+  };
+  explicit Trimmer(Parts parts);
+
+  void start();
+  void step();
+  // The side file as of now; at the end of a clean stop.
+  Result<> write_side_file(const Boundary& first);
+
+ private:
+  [[nodiscard]] std::optional<Boundary> candidate() const;
+  [[nodiscard]] std::optional<Boundary> retained_from() const;
+  void drop_for_room();
+  void drop_for_age();
+  void drop_below(Seq seq, std::string_view why);
+  void trim(const Boundary& to);
+  void trim_summaries();
+  void delete_tables(Seq below);
+
+  Parts parts_;
+  Odometer odometer_;
+  std::chrono::steady_clock::time_point last_trim_{}, last_side_file_{}, last_summaries_{};
+  Seq side_file_end_ = 0;
+  bool failing_ = false;
+};
+
+}  // namespace spanferry::spool
