@@ -56,17 +56,7 @@ stage_tsan() {
 stage_fuzz() {
   configured fuzz
   ninja -C build/fuzz -j "$jobs" fuzz_targets
-  local target name seed
-  for target in build/fuzz/tests/fuzz/fuzz_*; do
-    [[ -f $target && -x $target ]] || continue
-    name=$(basename "$target")
-    seed=${FUZZ_SEED:-$RANDOM$RANDOM}
-    echo "fuzz: $name, $fuzz_runs executions, seed $seed"
-    mkdir -p "build/fuzz/found/$name"
-    "$target" -runs="$fuzz_runs" -seed="$seed" -max_len=4096 -rss_limit_mb=2048 -print_final_stats=1 \
-      -artifact_prefix="build/fuzz/found/$name/" "build/fuzz/found/$name" "tests/fuzz/corpus/$name" 2>&1 |
-      grep -E 'ERROR|SUMMARY|Test unit|Assert|stat::number_of_executed_units|#[0-9]+ .*DONE|^ +#[0-9]'
-  done
+  tests/fuzz/run.sh build/fuzz "$fuzz_runs" ${FUZZ_SEED:+"$FUZZ_SEED"}
 }
 
 stage_e2e() {

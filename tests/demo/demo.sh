@@ -19,23 +19,12 @@ install_what_is_missing() {
   .ci/install
 }
 
-taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
 install_what_is_missing
 python=${PYTHON:-.venv/bin/python}
 [[ -f build/release/build.ninja ]] || cmake --preset release >/dev/null
 echo "demo: building"
 ninja -C build/release spanferry
 
-port=4318 udp_port=4319 doors=()
-if taken "$port"; then
-  port=$(free_port) udp_port=$(free_port)
-  echo "demo: something listens on 4318 already, so this takes other ports"
-  doors=(--http "127.0.0.1:$port" --udp "127.0.0.1:$udp_port")
-fi
-address=127.0.0.1:$port
 spanferry() { env -i PATH="$PATH" HOME="$HOME" build/release/spanferry "$@"; }
 
 work=$(mktemp -d)
@@ -48,16 +37,18 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 # Nothing of the caller's environment configures it: that is the point.
-env -i PATH="$PATH" HOME="$HOME" TMPDIR="$work" build/release/spanferry demo "${doors[@]}" >"$work/log" 2>&1 &
+env -i PATH="$PATH" HOME="$HOME" TMPDIR="$work" build/release/spanferry demo >"$work/log" 2>&1 &
 daemon=$!
 for ((i = 0; i < 200; ++i)); do
-  if spanferry status --ready --address "$address" >/dev/null 2>&1; then break; fi
+  address=$(sed -n 's/^http //p' "$work/log")
+  if [[ -n $address ]] && spanferry status --ready --address "$address" >/dev/null 2>&1; then break; fi
   if ! kill -0 "$daemon" 2>/dev/null; then
     cat "$work/log" >&2
     exit 1
   fi
   sleep 0.05
 done
+udp=$(sed -n 's/^udp //p' "$work/log")
 
 # --- three ways in
 
@@ -89,7 +80,7 @@ sdk=$("$python" tests/demo/send_with_sdk.py "http://$address")
 
 echo "demo: one span by UDP, from the shell"
 one_liner=$(hex 16)
-printf '{"traceId":"%s","spanId":"%s","name":"nightly report"}' "$one_liner" "$(hex 8)" >"/dev/udp/127.0.0.1/$udp_port"
+printf '{"traceId":"%s","spanId":"%s","name":"nightly report"}' "$one_liner" "$(hex 8)" >"/dev/udp/127.0.0.1/${udp##*:}"
 
 # --- where they are
 
@@ -113,7 +104,7 @@ done
 echo
 spanferry status --address "$address"
 echo
-echo "demo: spanferry listens on http://$address (OTLP/HTTP) and udp 127.0.0.1:$udp_port"
+echo "demo: spanferry listens on http://$address (OTLP/HTTP) and udp $udp"
 if [[ -n $check ]]; then
   kill -INT "$daemon"
   wait "$daemon"

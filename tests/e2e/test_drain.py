@@ -7,7 +7,7 @@ from waiting import wait_until
 
 
 def destination(url):
-    return {"name": "backend", "kind": "otlp", "url": url, "timeout": "2s"}
+    return {"name": "backend", "kind": "otlp", "url": url}
 
 
 def test_a_sender_is_served_to_its_end(daemon, load_sink, scratch):

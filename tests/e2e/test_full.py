@@ -9,7 +9,7 @@ from waiting import wait_until
 
 
 def destination(url):
-    return {"name": "backend", "kind": "otlp", "url": url, "timeout": "2s"}
+    return {"name": "backend", "kind": "otlp", "url": url}
 
 
 def fill_and_recover(d, sink, scratch):

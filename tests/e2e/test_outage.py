@@ -13,7 +13,7 @@ BATCH_BYTES, CONCURRENCY = 65536, 2
 def destination(url, **more):
     return {
         "name": "backend", "kind": "otlp", "url": url, "concurrency": CONCURRENCY, "max_batch_bytes": "64KiB",
-        "timeout": "2s", **more,
+        **more,
     }
 
 

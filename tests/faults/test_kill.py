@@ -11,7 +11,6 @@ def test_nothing_acknowledged_is_lost_by_kills(daemon, load_sink, scratch, soak)
     kills, least = (20, 100_000) if soak else (4, 5_000)
     d = daemon(destinations=[{
         "name": "backend", "kind": "otlp", "url": load_sink.url, "concurrency": CONCURRENCY, "max_batch_bytes": "64KiB",
-        "timeout": "2s",
     }])
     dice = random.Random(20)
     ledgers, in_flight, acknowledged, span_bytes = [], 0, 0, 0
