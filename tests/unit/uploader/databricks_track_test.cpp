@@ -1,0 +1,332 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/uploader/trace_fixture.hpp"
+#include "uploader/trace_marks.hpp"
+
+namespace spanferry::uploader {
+namespace {
+
+using namespace spanferry::testing;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+using DatabricksTrack = TraceFixture;
+
+constexpr std::string_view kStart = "POST https://workspace/api/3.0/mlflow/traces";
+
+TEST_F(DatabricksTrack, ATraceOfSeveralRecordsBecomesOneInfoThenOneFile) {
+  append({trace_span(1, 2, 1), trace_span(1, 3, 1)});
+  append({trace_span(1, 1, 0, "root")});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of(kStart), SizeIs(1));
+  EXPECT_THAT(workspace.calls_of("PUT https://store/"), SizeIs(1));
+  EXPECT_EQ(workspace.calls.front().what, kStart);
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(3));
+  EXPECT_THAT(workspace.infos.begin()->second, HasSubstr("\"mlflow.traceName\":\"root\""));
+  EXPECT_EQ(settled()[Outcome::delivered], 3U);
+}
+
+TEST_F(DatabricksTrack, EachTraceOfASharedRecordGoesByItself) {
+  append({trace_span(1, 1, 0), trace_span(2, 1, 0), trace_span(3, 1, 0), trace_span(2, 2, 1)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(workspace.files.size(), 3U);
+  EXPECT_THAT(workspace.spans_of(trace_of(2)), SizeIs(2));
+  EXPECT_EQ(settled()[Outcome::delivered], 4U);
+}
+
+TEST_F(DatabricksTrack, ASpanSentTwiceIsThereOnceAndCountsTwice) {
+  append({trace_span(1, 1, 0, "first")});
+  append({trace_span(1, 1, 0, "second")});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.spans_of(trace_of(1)), SizeIs(1));
+  EXPECT_EQ(workspace.spans_of(trace_of(1))[0].name, "second");
+  EXPECT_EQ(settled()[Outcome::delivered], 2U);
+}
+
+TEST_F(DatabricksTrack, NoSpansGoBeforeTheirStartTraceWasTaken) {
+  int refusals = 2;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what != kStart || refusals-- <= 0) return std::nullopt;
+    Verdict verdict = refusal(Action::split, 500);
+    verdict.unproven = true;
+    return verdict;
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(workspace.calls[0].what, kStart);
+  EXPECT_EQ(workspace.calls[1].what, kStart);
+  EXPECT_EQ(workspace.calls[2].what, kStart);
+  EXPECT_THAT(workspace.calls_of("PUT"), SizeIs(1));
+}
+
+TEST_F(DatabricksTrack, LateSpansRebuildTheFileAndSendNoTagsAgain) {
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  append({trace_span(1, 2, 1)});
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(2));
+  const auto starts = workspace.calls_of(kStart);
+  ASSERT_THAT(starts, SizeIs(2));
+  EXPECT_THAT(starts[0].body, HasSubstr("\"tags\""));
+  EXPECT_THAT(starts[1].body, Not(HasSubstr("\"tags\"")));
+  EXPECT_THAT(workspace.calls_of("credentials-for-data-download"), SizeIs(0));
+}
+
+TEST_F(DatabricksTrack, LateSpansJoinWhatIsThereWhenTheSpoolHoldsItNoMore) {
+  append({trace_span(1, 1, 0), trace_span(1, 2, 1), trace_span(1, 3, 1)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  stop();
+  // Of three spans uploaded up to record 1 this spool holds only two.
+  TraceMarks(spool, "workspace").put(trace_of(1), {4, 1, true});
+  auto there = workspace.spans_of(trace_of(1));
+  there.push_back(there.back());
+  there.back().span_id = span_id(9);
+  workspace.files[mlflow::trace_name_of(trace_of(1))] = mlflow::spans_file(there).body;
+  append({trace_span(1, 4, 1)});
+  start();
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(5));
+  const auto mark = TraceMarks(spool, "workspace").load(trace_of(1));
+  EXPECT_EQ(**mark, (TraceMark{5, 2, true}));
+}
+
+TEST_F(DatabricksTrack, WhatTheProcessBeforeUploadedIsSettledAndNotSentAgain) {
+  append({trace_span(1, 1, 0)});
+  TraceMarks(spool, "workspace").put(trace_of(1), {1, 1, true});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls, SizeIs(0));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(DatabricksTrack, ARestartSendsOnlyWhatWasNotSettled) {
+  append({trace_span(1, 1, 0), trace_span(2, 1, 0)});
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.body.find(mlflow::trace_name_of(trace_of(2))) != std::string::npos) return Verdict{};
+    return std::nullopt;
+  };
+  start();
+  ASSERT_TRUE(run_until([this] { return settled()[Outcome::delivered] == 1; }));
+  stop();
+  workspace.intervene = nullptr;
+  workspace.calls.clear();
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.calls_of(kStart), SizeIs(1));
+  EXPECT_THAT(workspace.calls_of(kStart)[0].body, HasSubstr(mlflow::trace_name_of(trace_of(2))));
+}
+
+TEST_F(DatabricksTrack, WithoutARootWhatAnotherDaemonToldStaysAndTheSpansJoinIts) {
+  const TraceId id = trace_of(1);
+  mlflow::TraceInfo info;
+  info.trace_id = mlflow::trace_name_of(id);
+  workspace.infos[info.trace_id] = mlflow::start_trace_body(info, "77", mlflow::WithTags::yes);
+  mlflow::StoredSpan root;
+  root.trace_id = id;
+  root.span_id = span_id(1);
+  workspace.files[info.trace_id] = mlflow::spans_file({root}).body;
+  append({trace_span(1, 2, 1).fixed32(otlp::span::kFlags, 0x300)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of("POST"), SizeIs(0));
+  EXPECT_THAT(workspace.spans_of(id), SizeIs(2));
+}
+
+TEST_F(DatabricksTrack, AFileLostInARaceIsWrittenAgain) {
+  const TraceId id = trace_of(1);
+  const std::string name = mlflow::trace_name_of(id);
+  mlflow::TraceInfo info;
+  info.trace_id = name;
+  workspace.infos[name] = mlflow::start_trace_body(info, "77", mlflow::WithTags::yes);
+  mlflow::StoredSpan root;
+  root.trace_id = id;
+  root.span_id = span_id(1);
+  const std::string theirs = mlflow::spans_file({root}).body;
+  int overwrites = 1;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    // The other daemon read before we wrote, and writes after.
+    if (!call.what.starts_with("PUT") || overwrites-- <= 0) return std::nullopt;
+    workspace.files[name] = theirs;
+    return answer(200);
+  };
+  append({trace_span(1, 2, 1).fixed32(otlp::span::kFlags, 0x300)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.spans_of(id), SizeIs(2));
+}
+
+TEST_F(DatabricksTrack, TheRootsDaemonKeepsTheSpansOfOneThatCameFirst) {
+  const TraceId id = trace_of(1);
+  append({trace_span(1, 2, 1).fixed32(otlp::span::kFlags, 0x300)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.infos.begin()->second, HasSubstr("\"spanferry.partial\":\"true\""));
+  stop();
+
+  const std::string before = workspace.infos.begin()->second;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    // The server answers with what it merged.
+    if (call.what == kStart && call.body.find("partial") == std::string::npos) return answer(200, before);
+    return std::nullopt;
+  };
+  MemorySpool other;
+  DestinationSettings same = settings;
+  track = make_databricks_track({io, other, same, defaults, workspace, &experiments});
+  spool::Entry entry;
+  entry.payload = std::make_shared<const std::string>(request_of({trace_span(1, 1, 0, "root")}));
+  entry.header.span_count = 1;
+  entry.traces = {id};
+  std::vector<spool::Entry> entries;
+  entries.push_back(std::move(entry));
+  other.append(std::move(entries), {});
+  track->start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.spans_of(id), SizeIs(2));
+  EXPECT_THAT(workspace.infos.begin()->second, HasSubstr("\"spanferry.partial\":\"false\""));
+  stop();
+}
+
+TEST_F(DatabricksTrack, ARefusedTraceIsSetAsideWholeAndItsNeighboursArrive) {
+  append({trace_span(1, 1, 0), trace_span(2, 2, 1), trace_span(3, 1, 0)});
+  append({trace_span(2, 1, 0)});
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.body.find(mlflow::trace_name_of(trace_of(2))) != std::string::npos)
+      return refusal(Action::split, 400);
+    return std::nullopt;
+  };
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(settled()[Outcome::delivered], 2U);
+  EXPECT_EQ(settled()[Outcome::dead], 2U);
+  const auto& dead = spool.cursor_of("workspace").dead;
+  ASSERT_THAT(dead, SizeIs(1));
+  EXPECT_EQ(dead[0].trace_id, trace_of(2));
+  EXPECT_EQ(dead[0].spans, 2U);
+  EXPECT_EQ(dead[0].status, 400);
+  const auto spans = decode_traces_request(dead[0].payload);
+  EXPECT_THAT(spans->spans, SizeIs(2));
+}
+
+TEST_F(DatabricksTrack, AnExpiredUrlIsFetchedAnew) {
+  int expired = 2;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.surface == Surface::storage && expired-- > 0) return refusal(Action::new_url, 403);
+    return std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of("credentials-for-data-upload"), SizeIs(3));
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(1));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(DatabricksTrack, AFileTooLargeForTheStorageIsADeadLetter) {
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    return call.surface == Surface::storage ? std::optional(refusal(Action::halve, 413)) : std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(spool.cursor_of("workspace").dead, SizeIs(1));
+  EXPECT_THAT(spool.cursor_of("workspace").dead[0].reason, HasSubstr("does not take a span file of"));
+}
+
+TEST_F(DatabricksTrack, AFileThatCannotBeReadIsNotReplaced) {
+  const std::string name = mlflow::trace_name_of(trace_of(1));
+  mlflow::TraceInfo info;
+  info.trace_id = name;
+  workspace.infos[name] = mlflow::start_trace_body(info, "77", mlflow::WithTags::yes);
+  workspace.files[name] = "something else";
+  append({trace_span(1, 2, 1).fixed32(otlp::span::kFlags, 0x300)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(workspace.files[name], "something else");
+  EXPECT_EQ(settled()[Outcome::dead], 1U);
+}
+
+TEST_F(DatabricksTrack, AnExperimentThatIsGoneIsLookedUpAgain) {
+  int gone = 1;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what == kStart && gone-- > 0) return refusal(Action::not_found, 404);
+    return std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(experiments.forgotten, 1);
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(DatabricksTrack, AnExperimentInUnityCatalogPausesWithASentenceUntilItIsChanged) {
+  experiments.tables = {"main.genai.spans", "main.genai.spans", ""};
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.pauses, SizeIs(1));
+  EXPECT_THAT(workspace.pauses[0], HasSubstr("main.genai.spans"));
+  EXPECT_THAT(workspace.pauses[0], HasSubstr("MLFLOW_EXPERIMENT_NAME"));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(DatabricksTrack, ATraceFollowsTheRouteOfItsRoot) {
+  append({trace_span(1, 2, 1)}, Route{"5", {}, {}});
+  append({trace_span(1, 1, 0)}, Route{"6", {}, {}});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of(kStart).at(0).body, HasSubstr("\"experiment_id\":\"6\""));
+}
+
+TEST_F(DatabricksTrack, ARouteThatLeadsNowhereIsADeadLetter) {
+  experiments.impossible = refusal(Action::not_found, 404);
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(settled()[Outcome::dead], 1U);
+  EXPECT_THAT(workspace.calls, SizeIs(0));
+}
+
+TEST_F(DatabricksTrack, ALongWaitForARootEndsWhenDraining) {
+  append({trace_span(1, 2, 1)});
+  start();
+  ASSERT_FALSE(track->settled(1, trace_of(1)));
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.infos.begin()->second, HasSubstr("\"state\":\"IN_PROGRESS\""));
+}
+
+TEST_F(DatabricksTrack, HolesInTheLogCountAsLost) {
+  append({trace_span(1, 1, 0)});
+  append({trace_span(2, 1, 0)});
+  spool.lost.insert(1);
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(settled()[Outcome::lost], 1U);
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST(TraceMarksInTheSpool, AreBoundedTheOldestGoesFirst) {
+  MemorySpool spool;
+  TraceMarks marks(spool, "w", 3);
+  for (std::uint32_t n = 1; n <= 5; ++n) marks.put(trace_of(n), {n, n, true});
+  marks.put(trace_of(5), {6, 9, true});
+  EXPECT_EQ(*marks.load(trace_of(2)), std::nullopt);
+  EXPECT_EQ(**marks.load(trace_of(3)), (TraceMark{3, 3, true}));
+  // The next process goes on where this one was.
+  TraceMarks(spool, "w", 3).put(trace_of(6), {1, 10, false});
+  EXPECT_EQ(*marks.load(trace_of(3)), std::nullopt);
+  EXPECT_EQ(**marks.load(trace_of(5)), (TraceMark{6, 9, true}));
+}
+
+}  // namespace
+}  // namespace spanferry::uploader

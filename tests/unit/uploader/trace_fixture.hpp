@@ -1,0 +1,211 @@
+// A workspace in memory behind the Sender's interface, and traces to send there.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+
+#include "model/mlflow_json.hpp"
+#include "tests/unit/model/otlp_builder.hpp"
+#include "tests/unit/uploader/memory_spool.hpp"
+#include "uploader/track.hpp"
+
+namespace spanferry::testing {
+
+using uploader::Action;
+using uploader::Surface;
+using uploader::Verdict;
+
+inline Verdict answer(int status, std::string body = {}) {
+  Verdict verdict;
+  verdict.action = Action::done;
+  verdict.status = status;
+  verdict.response.status = status;
+  verdict.response.body = std::move(body);
+  return verdict;
+}
+inline Verdict refusal(Action action, int status) {
+  Verdict verdict;
+  verdict.action = action;
+  verdict.status = status;
+  verdict.reason = "HTTP " + std::to_string(status);
+  return verdict;
+}
+
+class FakeWorkspace final : public uploader::Sender {
+ public:
+  struct Call {
+    Surface surface;
+    std::string what;  // "METHOD URL"
+    std::string body;
+  };
+
+  boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make) override {
+    const net::HttpRequest request = make();
+    Call call{surface, request.method + " " + request.url, {}};
+    for (const auto& piece : request.body) call.body += *piece;
+    calls.push_back(call);
+    if (intervene) {
+      if (auto verdict = intervene(call)) co_return *std::move(verdict);
+    }
+    co_return serve(call);
+  }
+  boost::asio::awaitable<bool> open() override { co_return true; }
+  boost::asio::awaitable<bool> pause_config(std::string reason,
+                                            std::function<boost::asio::awaitable<bool>()> probe) override {
+    pauses.push_back(std::move(reason));
+    for (int i = 0; i < 100; ++i) {
+      if (co_await probe()) co_return true;
+    }
+    co_return false;
+  }
+  uploader::Health& health() override { return health_; }
+
+  // Calls whose "METHOD URL" holds `text`.
+  [[nodiscard]] std::vector<Call> calls_of(std::string_view text) const {
+    std::vector<Call> found;
+    for (const Call& call : calls) {
+      if (call.what.find(text) != std::string::npos) found.push_back(call);
+    }
+    return found;
+  }
+  [[nodiscard]] std::vector<mlflow::StoredSpan> spans_of(const TraceId& trace) const {
+    const auto it = files.find(mlflow::trace_name_of(trace));
+    if (it == files.end()) return {};
+    return mlflow::parse_spans_file(it->second).value_or(std::vector<mlflow::StoredSpan>{});
+  }
+
+  std::function<std::optional<Verdict>(const Call&)> intervene;
+  std::vector<Call> calls;
+  std::vector<std::string> pauses;
+  std::map<std::string, std::string> infos;  // by trace: the body of the last StartTrace
+  std::map<std::string, std::string> files;  // by trace
+
+ private:
+  Verdict serve(const Call& call) {
+    const auto id_in = [&call] { return call.what.substr(call.what.find("tr-"), 35); };
+    if (call.surface == Surface::storage) {
+      if (call.what.starts_with("PUT")) {
+        files[id_in()] = call.body;
+        return answer(200);
+      }
+      return files.contains(id_in()) ? answer(200, files[id_in()]) : refusal(Action::split, 404);
+    }
+    if (call.what.starts_with("POST")) {
+      infos[call.body.substr(call.body.find("tr-"), 35)] = call.body;
+      return answer(200, call.body);
+    }
+    if (!infos.contains(id_in())) return refusal(Action::not_found, 404);
+    if (call.what.find("credentials-for-data") == std::string::npos) return answer(200, infos[id_in()]);
+    return answer(200, R"({"credential_info":{"type":"AWS_PRESIGNED_URL","signed_uri":"https://store/)" +
+                           id_in() + R"(?sig=1","headers":[{"name":"x-amz-thing","value":"v"}]}})");
+  }
+
+  uploader::Health health_{"workspace"};
+};
+
+class FakeExperiments final : public uploader::Experiments {
+ public:
+  boost::asio::awaitable<std::expected<uploader::Experiment, Verdict>> resolve(const Route& route) override {
+    ++lookups;
+    if (!tables.empty()) {
+      const std::string table = tables.front();
+      if (forgotten > 0 || tables.size() > 1) tables.erase(tables.begin());
+      co_return uploader::Experiment{"1", table};
+    }
+    if (impossible) co_return std::unexpected(*impossible);
+    co_return uploader::Experiment{route.experiment_id.empty() ? "1" : route.experiment_id, {}};
+  }
+  void forget(const Route& /*route*/) override { ++forgotten; }
+
+  int lookups = 0, forgotten = 0;
+  std::vector<std::string> tables;  // answers to come
+  std::optional<Verdict> impossible;
+};
+
+inline TraceId trace_of(std::uint32_t n) { return *TraceId::from_raw(trace_number(n)); }
+inline SpanId span_id(std::uint8_t n) {
+  SpanId id;
+  id.bytes[7] = n;
+  return id;
+}
+
+// A span of trace number `trace`; parent 0: a root.
+inline Message trace_span(std::uint32_t trace, std::uint8_t id, std::uint8_t parent,
+                          std::string_view name = "s") {
+  Message message = span(trace_number(trace), span_id(id).raw(), name);
+  if (parent != 0) message.bytes(otlp::span::kParentSpanId, span_id(parent).raw());
+  return message;
+}
+
+inline std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+struct TraceFixture : ::testing::Test {
+  boost::asio::io_context io;
+  MemorySpool spool;
+  FakeWorkspace workspace;
+  FakeExperiments experiments;
+  uploader::DestinationSettings settings;
+  uploader::ContextDefaults defaults;
+  std::unique_ptr<uploader::Track> track;
+
+  TraceFixture() {
+    settings.name = "workspace";
+    settings.kind = uploader::Kind::databricks;
+    settings.url = "https://workspace";
+    settings.from = uploader::From::oldest;
+    settings.assemble.quiet = std::chrono::milliseconds(1);
+  }
+  ~TraceFixture() override { stop(); }
+
+  uploader::TrackContext context() { return {io, spool, settings, defaults, workspace, &experiments}; }
+  void start() {
+    track = uploader::make_databricks_track(context());
+    track->start();
+  }
+  void stop() {
+    if (!track) return;
+    track->stop();
+    io.restart();
+    io.run();  // returns: nothing is left waiting
+    track.reset();
+  }
+  void append(std::initializer_list<Message> spans, Route route = {}) {
+    spool::Entry entry;
+    entry.payload = std::make_shared<const std::string>(request_of(spans));
+    entry.header.route = std::move(route);
+    entry.header.received_ns = now_ns();
+    const auto decoded = decode_traces_request(*entry.payload);
+    for (const Span& s : decoded->spans) {
+      ++entry.header.span_count;
+      if (std::ranges::find(entry.traces, s.trace_id) == entry.traces.end())
+        entry.traces.push_back(s.trace_id);
+    }
+    std::vector<spool::Entry> entries;
+    entries.push_back(std::move(entry));
+    spool.append(std::move(entries), {});
+    if (track) track->records_arrived();
+  }
+  // False: not within 5 s.
+  bool run_until(const std::function<bool()>& holds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    io.restart();
+    while (!holds() && std::chrono::steady_clock::now() < deadline)
+      io.run_one_for(std::chrono::milliseconds(50));
+    return holds();
+  }
+  bool run_until_settled() {
+    return run_until([this] { return track->cursor().lag_records() == 0; });
+  }
+  SpanCounts settled() { return track->cursor().accounting().settled; }
+};
+
+}  // namespace spanferry::testing
