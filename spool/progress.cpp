@@ -143,6 +143,17 @@ bool Progress::settled(Seq seq, const TraceId& trace) const {
   return it != partial_.end() && it->second.traces.contains(trace);
 }
 
+std::uint64_t Progress::marked_spans(Seq seq) const {
+  const auto it = partial_.find(seq);
+  return it == partial_.end() ? 0 : it->second.size.spans;
+}
+
+std::size_t Progress::marks() const {
+  std::size_t n = 0;
+  for (const auto& [seq, partial] : partial_) n += partial.traces.size();
+  return n;
+}
+
 std::uint64_t Progress::settled_spans() const {
   return position_.spans - start_.spans + interval_spans_ + partial_spans_;
 }

@@ -57,6 +57,10 @@ class Progress {
 
   [[nodiscard]] bool settled(Seq seq) const;
   [[nodiscard]] bool settled(Seq seq, const TraceId& trace) const;
+  // Of a record that is settled in part: the spans of its settled traces.
+  [[nodiscard]] std::uint64_t marked_spans(Seq seq) const;
+  [[nodiscard]] std::size_t intervals() const { return intervals_.size(); }
+  [[nodiscard]] std::size_t marks() const;
   [[nodiscard]] const Boundary& position() const { return position_; }
   [[nodiscard]] const SpanCounts& counts() const { return counts_; }
   [[nodiscard]] Accounting accounting(const Boundary& end) const;

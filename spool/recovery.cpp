@@ -153,6 +153,14 @@ Result<StoreState> read_state(Store& store) {
   return state;
 }
 
+Result<StoreState> read_progress(Store& store, const Layout& layout) {
+  auto state = read_state(store);
+  if (!state) return state;
+  if (const auto side = read_side_file(layout.side_file()); side && *side) take_larger(*state, **side);
+  read_marks(store, state->cursors);
+  return state;
+}
+
 Boundary end_of_log(Store& store, const Boundary& at_least) {
   Boundary end = at_least;
   const std::unique_ptr<rocksdb::Iterator> it(

@@ -48,6 +48,8 @@ struct StoreState {
   std::map<std::string, StoredCursor> cursors;
 };
 Result<StoreState> read_state(Store& store);
+// The same with marks, and for each cursor the larger of the two copies: `state` and the side file.
+Result<StoreState> read_progress(Store& store, const Layout& layout);
 // Where the log ends: after its last record or where `state` says, whichever is later.
 Boundary end_of_log(Store& store, const Boundary& at_least);
 
