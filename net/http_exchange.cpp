@@ -63,6 +63,8 @@ bool HttpExchange::set_up(const ClientOptions& options) {
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy_, CURLOPT_PROXY, "");
+  // A few kept connections do as well as streams for a few large bodies, and any server speaks it.
+  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
   // A slow resolver must not hold the loop when its exchange ends early.
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
