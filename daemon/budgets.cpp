@@ -5,13 +5,30 @@
 #include <fmt/format.h>
 
 #include "daemon/quantities.hpp"
+#include "ingest/limits.hpp"
 #include "model/json_writer.hpp"
+#include "spool/limits.hpp"
 
 namespace spanferry::daemon {
+namespace {
+
+constexpr std::size_t kSmallColumnFamilies = 4;  // state, traces, parked, dead
+
+}  // namespace
 
 std::vector<Budget> memory_budgets(const config::Settings& settings) {
   std::vector<Budget> all{
-      {"requests being read or committed (listen.max_inflight_bytes)", settings.ingest.max_inflight_bytes}};
+      {"requests being read or committed (listen.max_inflight_bytes)", settings.ingest.max_inflight_bytes},
+      {"datagrams being read or committed",
+       settings.ingest.udp.empty()
+           ? 0
+           : ingest::kUdpQueueBytes + ingest::kDatagramsAtOnce * ingest::kDatagramBytes},
+      {"spool: write buffers", spool::kLogBufferBytes * spool::kLogBuffers + spool::kIndexBufferBytes +
+                                   kSmallColumnFamilies * spool::kSmallBufferBytes},
+      {"spool: newest payloads, shared with readers", spool::kHotBytes},
+      {"spool: block cache", spool::kBlockCacheBytes},
+      {"spool: one commit group", spool::kGroupBytes},
+  };
   for (const auto& d : settings.uploader.destinations)
     if (d.kind != uploader::Kind::local)
       all.push_back({fmt::format("destination {}: batches under way (concurrency x max_batch_bytes)", d.name),

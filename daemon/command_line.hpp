@@ -21,9 +21,6 @@ enum class Command : std::uint8_t {
   trace,
   config,
   send,
-  spool_inspect,
-  dead_list,
-  dead_show,
   version,
 };
 
