@@ -45,6 +45,18 @@ class Parser {
     send->add_option("FILE", line_.argument, "File to send; else standard input");
     send->add_flag("--udp", line_.udp, "As one datagram, without an answer");
 
+    auto* spool = app_.add_subcommand("spool", "Look into the spool on disk, whether the daemon runs or not");
+    spool->require_subcommand(1);
+    spool->fallthrough();
+    with_json(add(*spool, "inspect", "Count what is there by reading all of it", Command::spool_inspect));
+    auto* dead = spool->add_subcommand("dead", "What destinations refused for good");
+    dead->require_subcommand(1);
+    dead->fallthrough();
+    auto* list = with_json(add(*dead, "list", "The dead letters, oldest first", Command::dead_list));
+    list->add_option("--destination", line_.destination, "Of this destination alone")->type_name("NAME");
+    auto* show =
+        with_json(add(*dead, "show", "One dead letter with its reason and answer", Command::dead_show));
+    show->add_option("ID", line_.argument, "As `dead list` prints it")->required();
     with_json(add(app_, "version", "The version", Command::version));
   }
 

@@ -21,6 +21,9 @@ enum class Command : std::uint8_t {
   trace,
   config,
   send,
+  spool_inspect,
+  dead_list,
+  dead_show,
   version,
 };
 

@@ -20,6 +20,12 @@ int dispatch(const spanferry::daemon::CommandLine& line) {
       return config_command(line);
     case Command::send:
       return send_command(line);
+    case Command::spool_inspect:
+      return spool_inspect_command(line);
+    case Command::dead_list:
+      return dead_list_command(line);
+    case Command::dead_show:
+      return dead_show_command(line);
     case Command::version:
       return version_command(line);
   }

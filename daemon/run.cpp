@@ -117,7 +117,7 @@ class Daemon {
     server_.reset();
     spool_.reset();
     spdlog::info("stopped after {} ms; {}", elapsed().count(),
-                 pending == 0 ? std::string("everything is delivered")
+                 pending == 0 ? std::string("nothing is pending")
                               : fmt::format("up to {} spans are on disk for the next start", pending));
   }
 

@@ -25,12 +25,16 @@ TEST(CommandLine, NamesTheCommandAndItsOptions) {
   EXPECT_EQ(parse({"trace", "tr-1", "--json"})->argument, "tr-1");
   EXPECT_TRUE(parse({"send", "--udp"})->udp);
   EXPECT_EQ(parse({"send", "f.pb"})->argument, "f.pb");
+  EXPECT_EQ(parse({"spool", "inspect", "--json"})->command, Command::spool_inspect);
+  EXPECT_EQ(parse({"spool", "dead", "list", "--destination", "w"})->destination, "w");
+  EXPECT_EQ(parse({"spool", "dead", "show", "w/1/a/b"})->argument, "w/1/a/b");
   EXPECT_EQ(parse({"version"})->command, Command::version);
 }
 
 TEST(CommandLine, TakesTheFileBeforeAndAfterTheCommand) {
   EXPECT_EQ(parse({"--config", "f", "run"})->config_file, "f");
   EXPECT_EQ(parse({"run", "--config", "f"})->config_file, "f");
+  EXPECT_EQ(parse({"spool", "dead", "list", "--config", "f"})->config_file, "f");
   EXPECT_EQ(parse({"run"})->config_file, std::nullopt);
 }
 
@@ -50,6 +54,8 @@ TEST(CommandLine, ExitsByTwoWhenItMakesNoSense) {
                                                 {"no-such-command"},
                                                 {"run", "--no-such-flag"},
                                                 {"trace"},
+                                                {"spool"},
+                                                {"spool", "dead"},
                                                 {"run", "--set", "x"}}) {
     const auto line = parse(words);
     ASSERT_FALSE(line);
