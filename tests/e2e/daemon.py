@@ -174,6 +174,9 @@ class Daemon:
             came, left = a["accepted"] + a["recovered"], sum(a[o] for o in OUTCOMES) + a["pending"]
             assert came == left, f"{d['name']}: {came} came, {left} accounted for: {a}"
 
+    def dead_letters(self):
+        return self.get("/api/spanferry/v1/dead-letters")["dead_letters"]
+
     def inspect(self):
         """What a scan of the stopped spool counts."""
         assert not self.running()

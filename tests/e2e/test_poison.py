@@ -4,6 +4,7 @@ import json
 import pytest
 
 import wire
+from waiting import wait_until
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
@@ -15,7 +16,7 @@ def test_one_refused_span_among_a_thousand(daemon, otlp_sink, status):
     accounting = d.wait_until_settled("backend", seconds=60)
     assert (accounting["delivered"], accounting["dead"]) == (999, 1)
     assert len(otlp_sink.ids()) == 999
-    letters = json.loads(d.run_on_stopped_or_running("spool", "dead", "list", "--json"))
+    letters = wait_until(d.dead_letters, "a dead letter: they are written with the cursor's next move")
     assert len(letters) == 1 and str(status) in json.dumps(letters) and "poison" in json.dumps(letters)
     # The log moves on.
     after = wire.request(["after"])
