@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -17,6 +18,8 @@ inline constexpr int kMaxZstdWindowLog =
     27;  // 128 MiB would be a frame's own wish; what it may take is 2^27 at most
 
 // The output, grown by doubling and never beyond its bound by more than the byte that shows it is passed.
+// Where memory is refused it goes on in what it has and only counts: a body beyond the bound must be told so
+// for good, not to come back.
 class Output {
  public:
   Output(const InflateBounds& bounds, std::size_t compressed) : bounds_(bounds) {
@@ -24,12 +27,18 @@ class Output {
   }
   // Room for at least one byte more.
   Result<> reserve() {
+    if (counted_ + size_ > bounds_.max_bytes) return too_large();
     if (size_ < text_.size()) return {};
-    if (size_ > bounds_.max_bytes) return too_large();
+    if (counting_) {
+      counted_ += std::exchange(size_, 0);
+      return {};
+    }
     const std::uint64_t wanted = text_.empty() ? first_ : text_.size() * std::uint64_t{2};
     const std::uint64_t target = std::min(wanted, bounds_.max_bytes + 1);
     if (bounds_.grow && !bounds_.grow(target - text_.size())) {
-      return fail(ErrorKind::unavailable, "no memory for the inflated body now");
+      counting_ = true;
+      if (text_.empty()) text_.resize(kFirstOutputBytes);
+      return reserve();
     }
     text_.resize(target);
     return {};
@@ -38,7 +47,8 @@ class Output {
   [[nodiscard]] std::size_t room() const { return text_.size() - size_; }
   void wrote(std::size_t n) { size_ += n; }
   Result<std::string> finish() {
-    if (size_ > bounds_.max_bytes) return too_large();
+    if (counted_ + size_ > bounds_.max_bytes) return too_large();
+    if (counting_) return fail(ErrorKind::unavailable, "no memory for the inflated body now");
     text_.resize(size_);
     return std::move(text_);
   }
@@ -54,6 +64,8 @@ class Output {
   std::size_t first_;
   std::string text_;
   std::size_t size_ = 0;
+  bool counting_ = false;
+  std::uint64_t counted_ = 0;  // written over already
 };
 
 std::unexpected<Error> broken(std::string_view format, std::string_view what) {

@@ -67,6 +67,17 @@ TEST(Inflate, StopsWhenThereIsNoMemory) {
   EXPECT_EQ(out.error().kind, ErrorKind::unavailable);
 }
 
+TEST(Inflate, TellsABombForGoodAlsoWhenThereIsNoMemory) {
+  const std::string plain(1 << 20, 'x');
+  for (const std::uint64_t room : {0U, 100'000U}) {
+    std::uint64_t taken = 0;
+    const InflateBounds bounds{plain.size() - 1, [&](std::uint64_t n) { return (taken += n) <= room; }};
+    const auto result = inflate(pack_zlib(plain, 31), Coding::gzip, bounds);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, ErrorKind::too_large);
+  }
+}
+
 TEST(Inflate, RefusesWhatIsCutShortOrFollowedByMore) {
   for (const auto& [coding, pack] : kPackings) {
     const std::string packed = pack(some_text(1000));
