@@ -28,7 +28,7 @@ class DatabricksDelivery final : public TraceDelivery {
   void stop() override { calls_.sleeps().stop(); }
 
   asio::awaitable<TraceOutcome> deliver(GatheredTrace& gathered) override {
-    Upload upload{gathered, gathered.trace.spans, gathered.trace.root() != nullptr, false, {}, {}, 0, false};
+    Upload upload{gathered, {}, gathered.trace.root() != nullptr, false, {}, {}, 0, false};
     upload.has_root = upload.root_here || (gathered.mark && gathered.mark->has_root);
     if (!upload.root_here || gathered.is_less_than_uploaded()) {
       if (auto verdict = co_await look_there(upload); verdict.action != Action::done)
@@ -53,7 +53,7 @@ class DatabricksDelivery final : public TraceDelivery {
  private:
   struct Upload {
     GatheredTrace& gathered;
-    std::vector<mlflow::StoredSpan> ours;  // what must be there in the end
+    std::vector<mlflow::StoredSpan> ours;  // kept apart once others' are merged: must be there in the end
     bool root_here = false;
     bool has_root = false;                   // we saw the root, now or before: the scalars are ours to tell
     std::optional<mlflow::KnownInfo> known;  // the trace as it is there
@@ -168,6 +168,7 @@ class DatabricksDelivery final : public TraceDelivery {
     auto known = mlflow::parse_trace_info(verdict.response.body);
     if (!known) co_return unreadable("trace info", known.error());
     upload.known = *std::move(known);
+    if (upload.ours.empty()) upload.ours = upload.gathered.trace.spans;
     upload.experiment = upload.known->experiment_id;  // a trace stays where it is
     co_return co_await merge_file(upload);
   }

@@ -11,8 +11,10 @@
 namespace spanferry::uploader {
 namespace {
 
-// Payload bytes of the records kept decoded; one takes a few times its payload.
-constexpr std::size_t kMaxKeptBytes = 4U << 20;
+// Records of many traces are decoded once for all of them and kept: this many bytes of payload, or one record
+// should it be larger; beyond this many spans each trace is decoded alone.
+constexpr std::size_t kMaxKeptBytes = 16U << 20;
+constexpr std::uint32_t kMaxKeptSpans = 65'536;
 
 using Merged = std::map<std::string, std::string>;
 
@@ -45,8 +47,7 @@ bool GatheredTrace::uploaded() const {
 
 void TraceGatherer::keep(std::shared_ptr<const Decoded> decoded) {
   const std::size_t bytes = decoded->record.payload->size();
-  if (bytes > kMaxKeptBytes) return;
-  while (kept_bytes_ + bytes > kMaxKeptBytes) {
+  while (!kept_.empty() && kept_bytes_ + bytes > kMaxKeptBytes) {
     kept_bytes_ -= kept_.back()->record.payload->size();
     kept_.pop_back();
   }
@@ -61,11 +62,13 @@ Result<std::shared_ptr<const TraceGatherer::Decoded>> TraceGatherer::decoded(Seq
     return kept_.front();
   }
   auto record = spool_.get(seq);
+  // What is damaged is the log's to count as lost; the rest of the trace goes.
+  if (!record && record.error().kind == ErrorKind::damaged) return nullptr;
   if (!record) return std::unexpected(record.error());
   if (!*record || (*record)->header.kind != RecordKind::spans) return nullptr;
   auto made = std::make_shared<Decoded>();
   made->record = **std::move(record);
-  const bool shared = made->record.header.trace_count != 1 && made->record.payload->size() <= kMaxKeptBytes;
+  const bool shared = made->record.header.trace_count != 1 && made->record.header.span_count <= kMaxKeptSpans;
   auto request = decode_traces_request(*made->record.payload, shared ? nullptr : &trace);
   if (!request) return std::unexpected(request.error().in(fmt::format("record {}", seq)));
   made->request = *std::move(request);

@@ -54,6 +54,11 @@ class TraceGatherer {
                                               std::vector<TracePart>* parts);
   // The trace's spans of those parts that are not settled, as one OTLP request: for a dead letter.
   std::string request_of(const TraceId& trace, const std::vector<TracePart>& parts);
+  // Nothing is waiting: gives back the memory of records kept decoded.
+  void forget() {
+    kept_.clear();
+    kept_bytes_ = 0;
+  }
 
  private:
   // A record whose spans are decoded: many traces, asked for one after the other.

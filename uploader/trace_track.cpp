@@ -100,6 +100,7 @@ class TraceTrack final : public Track {
         co_await asio::post(context_.io, asio::use_awaitable);  // others have their turn
       } else {
         arm_timer();
+        if (assembler_.size() == 0) gatherer_.forget();
         if (!co_await changed_.wait()) co_return;
       }
     }
