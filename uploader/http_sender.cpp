@@ -149,8 +149,13 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       ++accepted_;
       works(attempt.pass);
       break;
-    default:
+    case Ruling::split:
+    case Ruling::halve:
       health_.note_error(reason);
+      works(attempt.pass);
+      break;
+    default:
+      // Whether "not there" or "exists already" is an error is for the caller to say.
       works(attempt.pass);
       break;
   }
