@@ -150,7 +150,8 @@ TEST_F(ExperimentsTest, ThatAreConfiguredPauseTheDestinationUntilTheyAreThere) {
   });
   make();
   std::optional<Answered> answer;
-  asio::co_spawn(io, experiments->resolve({}),
+  const Route none;
+  asio::co_spawn(io, experiments->resolve(none),
                  [&](std::exception_ptr, Answered a) { answer = std::move(a); });
   ASSERT_TRUE(run_until(io, [&] { return sender->health().state() == DestinationState::paused_config; }));
   EXPECT_FALSE(answer.has_value());
@@ -165,7 +166,8 @@ TEST_F(ExperimentsTest, MustBeNamedForAWorkspace) {
   settings.kind = Kind::databricks;
   make();
   std::optional<Answered> answer;
-  asio::co_spawn(io, experiments->resolve({}),
+  const Route none;
+  asio::co_spawn(io, experiments->resolve(none),
                  [&](std::exception_ptr, Answered a) { answer = std::move(a); });
   ASSERT_TRUE(run_until(io, [&] { return sender->health().state() == DestinationState::paused_config; }));
   DestinationStatus status;
