@@ -74,9 +74,9 @@ Task<bool> Connection::serve_one() {
   parser_->body_limit(boost::none);  // ours, for which the answer is not the parser's
   body_is_read_ = false;
   if (const Read how = co_await read_head(); how != Read::ok) co_return co_await answer_unreadable_head(how);
-  context_.counters.touch();
   const Head head = make_head();
   const bool for_traces = is_traces_path(head.path);
+  if (for_traces) context_.counters.touch();  // a probe is no reason to keep the doors open
   std::string path = for_traces ? std::string() : percent_decode(head.path);
   const auto match = for_traces ? EndpointTable::Match{} : context_.endpoints.find(head.method, path);
   auto refused = check(head, match);

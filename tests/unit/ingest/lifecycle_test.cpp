@@ -57,6 +57,13 @@ TEST_F(Lifecycle, QuietIsCountedFromTheLastRequest) {
   EXPECT_LT(server->quiet_for(), seconds(10));
 }
 
+TEST_F(Lifecycle, ProbesAreNoActivity) {
+  open();
+  EXPECT_TRUE(eventually([&] { return server->quiet_for() >= milliseconds(30); }));
+  EXPECT_EQ(ask("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 404);
+  EXPECT_GE(server->quiet_for(), milliseconds(30));
+}
+
 TEST_F(Lifecycle, APortThatIsTakenIsNamed) {
   open();
   ingest::Settings same = settings;
