@@ -19,6 +19,7 @@ void Budget::measure() {
   wrote_ = 0;  // first: what is written while we look counts twice rather than not at all
   measured_ = disk_usage(layout_.root);
   free_ = free_bytes(layout_.root);
+  if (no_space_ && free_ >= kNoSpaceResumeBytes) no_space_ = false;
   judge(true);
 }
 
@@ -35,6 +36,8 @@ void Budget::judge(bool may_resume) {
   Full now = Full::no;
   if (used + slack > max_bytes_) {
     now = Full::max_bytes;
+  } else if (no_space_) {
+    now = Full::min_free_bytes;
   } else if (min_free_bytes_ > 0 && free < min_free_bytes_ + slack + wrote_.load()) {
     now = Full::min_free_bytes;
   }
@@ -45,26 +48,23 @@ void Budget::judge(bool may_resume) {
     spdlog::info("spool: there is room again ({} of {}): accepting", bytes_text(used),
                  bytes_text(max_bytes_));
   } else {
-    spdlog::warn("{}: refusing until delivery makes room", refusal()->sentence);
+    spdlog::warn("{}: refusing until delivery makes room", sentence(now));
   }
 }
 
+std::string Budget::sentence(Full full) const {
+  if (full == Full::max_bytes)
+    return fmt::format("spool is full: max_bytes {} reached", bytes_text(max_bytes_));
+  if (no_space_) return "spool is full: the filesystem has no space left";
+  return fmt::format("spool is full: the filesystem has less than min_free_bytes {} left",
+                     bytes_text(min_free_bytes_));
+}
+
 std::optional<Error> Budget::refusal() const {
-  if (io_failed_.load()) {
-    return Error{ErrorKind::unavailable, "the spool cannot be written and is being reopened"};
-  }
-  switch (full()) {
-    case Full::no:
-      return std::nullopt;
-    case Full::max_bytes:
-      return Error{ErrorKind::full,
-                   fmt::format("spool is full: max_bytes {} reached", bytes_text(max_bytes_))};
-    case Full::min_free_bytes:
-      return Error{ErrorKind::full,
-                   fmt::format("spool is full: the filesystem has less than min_free_bytes {} left",
-                               bytes_text(min_free_bytes_))};
-  }
-  return std::nullopt;
+  if (io_failed_) return Error{ErrorKind::unavailable, "the spool cannot be written and is being reopened"};
+  const Full why = full();
+  if (why == Full::no) return std::nullopt;
+  return Error{ErrorKind::full, sentence(why)};
 }
 
 std::string Budget::reason() const {

@@ -26,6 +26,9 @@ class Budget {
   void wrote(std::uint64_t bytes);
   // From here on appends are refused, whatever the budgets say, until `io_recovered`.
   void io_failed() { io_failed_ = true; }
+  // The disk was full: nothing is taken until it has some room, whatever min_free_bytes says.
+  void no_space() { no_space_ = true; }
+  [[nodiscard]] bool was_no_space() const { return no_space_; }
   void io_recovered() { io_failed_ = false; }
 
   [[nodiscard]] bool accepting() const { return full() == Full::no && !io_failed_.load(); }
@@ -40,12 +43,13 @@ class Budget {
 
  private:
   void judge(bool may_resume);
+  [[nodiscard]] std::string sentence(Full full) const;
 
   const std::uint64_t max_bytes_, min_free_bytes_;
   const Layout layout_;
   std::atomic<std::uint64_t> measured_{0}, wrote_{0}, free_{0};
   std::atomic<Full> full_{Full::no};
-  std::atomic<bool> io_failed_{false};
+  std::atomic<bool> io_failed_{false}, no_space_{false};
   std::mutex mutex_;  // one log line a change
 };
 

@@ -192,8 +192,10 @@ void CommitLoop::publish(Group group) {
 
 void CommitLoop::fail_group(Group& group, const std::vector<Rider*>& riders, const rocksdb::Status& status) {
   failing_ = true;
+  no_space_ = status.IsNoSpace() || parts_.events.no_space;
   parts_.budget.io_failed();
-  const Error error{status.IsNoSpace() ? ErrorKind::full : ErrorKind::unavailable,
+  if (no_space_) parts_.budget.no_space();
+  const Error error{no_space_ ? ErrorKind::full : ErrorKind::unavailable,
                     "the spool could not be written: " + status.ToString()};
   spdlog::error("{}; nothing since the last good sync was acknowledged; reopening the store", error.sentence);
   for (auto* rider : riders) rider->failed();
@@ -224,7 +226,7 @@ void CommitLoop::recover() {
   unsynced_since_ = Clock::time_point::max();
   parts_.budget.io_recovered();
   const std::chrono::duration<double> took = Clock::now() - since;
-  spdlog::info("spool: the store is open again after {:.1f} s; accepting", took.count());
+  spdlog::info("spool: the store is open again after {:.1f} s", took.count());
 }
 
 bool CommitLoop::reopen_until_stopped() {
@@ -232,11 +234,13 @@ bool CommitLoop::reopen_until_stopped() {
   std::string told;
   for (;;) {
     parts_.events.background_error = false;
-    auto end = parts_.reopen();
+    parts_.events.no_space = false;
+    auto end = parts_.reopen(no_space_);
     if (end) {
       parts_.hot.restart(*end);
       return true;
     }
+    if (end.error().kind == ErrorKind::full) no_space_ = true;
     if (told != end.error().sentence) {
       spdlog::error("spool: {}; trying again", end.error().sentence);
       told = end.error().sentence;

@@ -31,7 +31,7 @@ class CommitLoop {
     Budget& budget;
     StoreEvents& events;
     // Opens the store anew and says where the log ends in it; called on the commit thread after a failure.
-    std::function<Result<Boundary>()> reopen;
+    std::function<Result<Boundary>(bool no_space)> reopen;
     std::function<Boundary()> first;  // of the log, written with each group
   };
   CommitLoop(const Settings& settings, Parts parts);
@@ -88,6 +88,7 @@ class CommitLoop {
   Clock::time_point unsynced_since_ = Clock::time_point::max();  // commit thread
   std::atomic<std::uint64_t> groups_{0}, syncs_{0}, stored_bytes_{0};
   std::atomic<bool> failing_{false};
+  bool no_space_ = false;  // why it is failing; commit thread
   std::thread thread_;
 };
 

@@ -21,14 +21,22 @@ void SpoolImpl::housekeep() {
     lock.unlock();
     if (opening_.events->background_error) loop_.wake();
     budget_.measure();
+    if (held_ && !budget_.was_no_space()) release_memtables();
     trimmer_.step();
     shrink_dead_letters();
-    keep_reserve_file(opening_.layout, settings_.min_free_bytes);
+    if (!held_) keep_reserve_file(opening_.layout, settings_.min_free_bytes);
     const std::uint64_t bytes = loop_.stored_bytes();
     if (bytes - seen_bytes < kViewYieldBytes) view_.step();
     seen_bytes = bytes;
     lock.lock();
   }
+}
+
+void SpoolImpl::release_memtables() {
+  const auto store = store_.access();
+  if (!store) return;
+  held_ = false;
+  if (auto released = store->release(); !released) spdlog::warn("spool: {}", released.error().sentence);
 }
 
 // Beyond their budget the oldest letters of whoever holds most go: their spans count as dropped.

@@ -14,6 +14,7 @@ inline constexpr std::size_t kHotRecords = 64U << 10;        // headers count to
 inline constexpr std::size_t kHotRecordOverheadBytes = 256;  // header, pointers and counters of one record
 inline constexpr std::size_t kBlockCacheBytes = 8U << 20;
 inline constexpr std::size_t kLogBufferBytes = 8U << 20;  // one memtable of the log
+inline constexpr std::size_t kHeldBytes = 64U << 20;      // instead, while the disk is full
 inline constexpr int kLogBuffers = 4;                     // being filled, and waiting for their flush
 inline constexpr std::size_t kIndexBufferBytes = 2U << 20;
 inline constexpr std::size_t kSmallBufferBytes = 1U << 20;  // of state, traces, parked, dead
@@ -37,7 +38,9 @@ inline constexpr std::uint64_t kWalBytes = 16ULL << 20;      // replayed by a st
 inline constexpr std::uint64_t kReserveBytes = 16ULL << 20;  // cursors, puts, dead letters beyond max_bytes
 inline constexpr std::uint64_t kResumeBytes = 2ULL << 20;    // free again before appends resume
 inline constexpr std::uint64_t kReserveFileBytes = 8ULL << 20;  // given up when the disk is full
-inline constexpr std::uint64_t kDropStepBytes = 8ULL << 20;     // dropped at once by when_full: drop_oldest
+inline constexpr std::uint64_t kNoSpaceResumeBytes = 24ULL
+                                                     << 20;  // free before we write to a disk that was full
+inline constexpr std::uint64_t kDropStepBytes = 8ULL << 20;  // dropped at once by when_full: drop_oldest
 inline constexpr std::size_t kRocksLogBytes = 256U << 10;
 inline constexpr std::size_t kRocksLogFiles = 3;
 

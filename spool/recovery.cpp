@@ -84,7 +84,8 @@ Result<> check_format(Store& store, bool fresh) {
   if (got.ok()) return {};
   if (!fresh) spdlog::warn("spool: the format version is missing; taken as {}", kFormat);
   const auto put = store.db().Put(rocksdb::WriteOptions(), state, slice(kFormatKey), slice(kFormat));
-  if (!put.ok()) return std::unexpected(error_of(put, "cannot write to the store"));
+  const auto flushed = put.ok() ? store.db().FlushWAL(true) : put;
+  if (!flushed.ok()) return std::unexpected(error_of(flushed, "cannot write to the store"));
   return {};
 }
 
@@ -119,13 +120,15 @@ Result<std::string> set_aside(const Layout& layout) {
   return aside;
 }
 
-Result<std::unique_ptr<Store>> open_with_room(const StoreOpening& opening, const StoreOptions& options) {
+// On a full disk, first with the room of the reserve file, then without writing tables.
+Result<std::unique_ptr<Store>> open_with_room(const StoreOpening& opening, StoreOptions options, bool* held) {
   auto store = Store::open(options);
-  if (!store && store.error().kind == ErrorKind::full) {
-    give_up_reserve_file(opening.layout);
-    store = Store::open(options);
-  }
-  return store;
+  if (store || store.error().kind != ErrorKind::full) return store;
+  give_up_reserve_file(opening.layout);
+  store = Store::open(options);
+  if (store || store.error().kind != ErrorKind::full) return store;
+  *held = options.hold_memtables = true;
+  return Store::open(options);
 }
 
 // The log begins anew behind everything the damaged one may have held; what its readers had pending is lost
@@ -200,7 +203,7 @@ Result<Recovered> recover_store(const StoreOpening& opening) {
 
   opening.positions->log = second.first.seq;  // flushes during Open leave out what is below
   const bool fresh = !store_exists(layout.store());
-  auto store = open_with_room(opening, store_options(opening));
+  auto store = open_with_room(opening, store_options(opening), &recovered.held);
   if (!store && store.error().kind == ErrorKind::damaged && !fresh) {
     spdlog::error("spool: {}", store.error().sentence);
     auto aside = set_aside(layout);
@@ -222,23 +225,31 @@ Result<Recovered> recover_store(const StoreOpening& opening) {
   } else {
     recovered.first = state->first;
     recovered.end = end_of_log(*recovered.store, state->end);
+    for (const auto& [name, cursor] : state->cursors) {  // whoever settled it knows that it was there
+      recovered.end = later(recovered.end, cursor.progress.position());
+    }
   }
   opening.positions->log = recovered.first.seq;
   recovered.cursors = std::move(state->cursors);
   return recovered;
 }
 
-Result<std::unique_ptr<Store>> reopen_store(const StoreOpening& opening, Boundary* end) {
+Result<Reopened> reopen_store(const StoreOpening& opening, bool no_space) {
+  if (no_space) give_up_reserve_file(opening.layout);
   if (auto wals = repair_wals(opening.layout); !wals) return std::unexpected(wals.error());
   auto options = store_options(opening);
   options.create = false;
-  options.flush_recovered = true;
-  auto store = open_with_room(opening, options);
-  if (!store) return store;
+  options.hold_memtables = true;
+  auto store = Store::open(options);
+  if (!store) return std::unexpected(store.error());
+  if (!no_space) {
+    if (auto flushed = (*store)->flush(); !flushed) return std::unexpected(flushed.error());
+    if (auto released = (*store)->release(); !released) return std::unexpected(released.error());
+  }
   auto state = read_state(**store);
   if (!state) return std::unexpected(state.error());
-  *end = end_of_log(**store, state->end);
-  return store;
+  const Boundary end = end_of_log(**store, state->end);
+  return Reopened{std::move(*store), end};
 }
 
 void keep_reserve_file(const Layout& layout, std::uint64_t min_free_bytes) {

@@ -25,6 +25,7 @@ struct Recovered {
   Boundary first, end;
   std::map<std::string, StoredCursor> cursors;
   std::uint64_t damaged_wal_records = 0;
+  bool held = false;      // opened on a full disk, with hold_memtables
   std::string set_aside;  // where a store that did not open lies now; empty: none
 };
 
@@ -38,9 +39,13 @@ struct StoreOpening {
 // At start. Errors: io, full, unsupported (written by a newer version): what an operator must solve.
 Result<Recovered> recover_store(const StoreOpening& opening);
 
-// After a failed write in this process: what the files really hold, rewritten into tables.
-// *end: where the log ends in it.
-Result<std::unique_ptr<Store>> reopen_store(const StoreOpening& opening, Boundary* end);
+// After a failed write in this process. What the files really hold is rewritten into tables, as what the last
+// sync did is unknown; on a full disk, where that cannot be and no sync has failed, it is held in memory.
+struct Reopened {
+  std::unique_ptr<Store> store;
+  Boundary end;  // of the log in it
+};
+Result<Reopened> reopen_store(const StoreOpening& opening, bool no_space);
 
 // What `state` says; `first` and `end` are the default boundary where it says nothing.
 struct StoreState {

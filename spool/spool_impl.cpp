@@ -34,7 +34,7 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
                         .hot = hot_,
                         .budget = budget_,
                         .events = *opening_.events,
-                        .reopen = [this] { return reopen(); },
+                        .reopen = [this](bool no_space) { return reopen(no_space); },
                         .first = [this] { return place_.first(); }}),
       values_([this] { loop_.wake(); }),
       view_({.store = store_,
@@ -57,6 +57,8 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
   store_.set(std::move(recovered.store));
   for (auto& [name, stored] : recovered.cursors) add_cursor(name, std::move(stored));
   loop_.add(&values_);
+  held_ = recovered.held;
+  if (recovered.held) budget_.no_space();
   budget_.measure();
   keep_reserve_file(opening_.layout, settings_.min_free_bytes);
   trimmer_.start();
@@ -114,13 +116,14 @@ CursorImpl* SpoolImpl::add_cursor(const std::string& name, StoredCursor stored) 
   return cursor;
 }
 
-Result<Boundary> SpoolImpl::reopen() {
-  Boundary end;
-  auto store = reopen_store(opening_, &end);
-  if (!store) return std::unexpected(store.error());
+Result<Boundary> SpoolImpl::reopen(bool no_space) {
+  auto reopened = reopen_store(opening_, no_space);
+  if (!reopened) return std::unexpected(reopened.error());
+  Boundary end = reopened->end;
   if (end.seq < hot_.end().seq)
     end = hot_.end();  // what is missing was acknowledged: readers will meet a gap
-  store_.set(std::move(*store));
+  held_ = no_space;
+  store_.set(std::move(reopened->store));
   return end;
 }
 

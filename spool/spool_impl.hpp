@@ -53,13 +53,14 @@ class SpoolImpl final : public Spool {
  private:
   CursorImpl* add_cursor(const std::string& name, StoredCursor stored);
   CursorImpl::Log cursor_log();
-  Result<Boundary> reopen();
+  Result<Boundary> reopen(bool no_space);
   [[nodiscard]] std::optional<Boundary> boundary_at(Seq seq);
   [[nodiscard]] std::int64_t received_ns(Seq seq);
   void note_gap(const Gap& gap);
 
   void housekeep();
   void shrink_dead_letters();
+  void release_memtables();
 
   const Settings settings_;
   const Internals internals_;
@@ -85,6 +86,7 @@ class SpoolImpl final : public Spool {
   std::mutex housekeeping_mutex_;
   std::condition_variable housekeeping_wake_;
   bool stopping_ = false;
+  std::atomic<bool> held_{false};  // the store keeps its memtables until the disk has room
   std::thread housekeeping_;
 };
 

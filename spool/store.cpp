@@ -19,6 +19,7 @@ class Listener : public rocksdb::EventListener {
  public:
   explicit Listener(std::shared_ptr<StoreEvents> events) : events_(std::move(events)) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->IsNoSpace()) events_->no_space = true;
     if (!events_->background_error.exchange(true)) {
       spdlog::warn("spool: the store met an error in the background: {}", status->ToString());
     }
@@ -41,8 +42,8 @@ rocksdb::DBOptions db_options(const StoreOptions& options) {
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
   db.wal_compression = rocksdb::kNoCompression;
   db.recycle_log_file_num = 0;  // our own WAL check reads the plain format
-  db.max_total_wal_size = kWalBytes;
-  db.avoid_flush_during_recovery = !options.flush_recovered;
+  db.max_total_wal_size = options.hold_memtables ? kHeldBytes : kWalBytes;
+  db.avoid_flush_during_recovery = true;
   db.avoid_flush_during_shutdown = true;       // a clean stop flushes by itself, a failed store must not
   db.allow_concurrent_memtable_write = false;  // one thread writes
   db.max_bgerror_resume_count = 0;             // we reopen instead
@@ -73,7 +74,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const StoreOptions& o
   switch (family) {
     case Family::log:
       // Tables come in order of seq and never overlap: they move down one by one, without being rewritten.
-      cf.write_buffer_size = kLogBufferBytes;
+      cf.write_buffer_size = options.hold_memtables ? kHeldBytes : kLogBufferBytes;
       cf.max_write_buffer_number = kLogBuffers;
       cf.num_levels = 2;
       cf.level0_file_num_compaction_trigger = 1;
@@ -137,6 +138,14 @@ Result<> Store::flush() {
   const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
   const auto status = db_->Flush(rocksdb::FlushOptions{}, all);
   if (!status.ok()) return std::unexpected(error_of(status, "cannot flush the store"));
+  return {};
+}
+
+Result<> Store::release() {
+  auto status =
+      db_->SetOptions(family(Family::log), {{"write_buffer_size", std::to_string(kLogBufferBytes)}});
+  if (status.ok()) status = db_->SetDBOptions({{"max_total_wal_size", std::to_string(kWalBytes)}});
+  if (!status.ok()) return std::unexpected(error_of(status, "cannot go back to small write buffers"));
   return {};
 }
 

@@ -21,6 +21,7 @@ inline constexpr std::size_t kFamilies = 6;
 // What RocksDB tells us by itself. Outlives the store.
 struct StoreEvents {
   std::atomic<bool> background_error{false};
+  std::atomic<bool> no_space{false};                  // that error was a full disk
   std::atomic<std::uint64_t> log_compacted_bytes{0};  // stays 0: the log's tables are moved, not rewritten
   std::atomic<std::uint64_t> flushed_tables{0};
 };
@@ -29,10 +30,11 @@ struct StoreOptions {
   std::string directory;
   std::shared_ptr<TrimPositions> positions;  // null only for read-only
   std::shared_ptr<StoreEvents> events;
-  rocksdb::Env* env = nullptr;   // null: the system's
-  bool create = false;           // only where there is nothing: RocksDB would delete what it does not know
-  bool read_only = false;        // beside the process that holds it
-  bool flush_recovered = false;  // rewrite into tables what was in the WAL
+  rocksdb::Env* env = nullptr;  // null: the system's
+  bool create = false;          // only where there is nothing: RocksDB would delete what it does not know
+  bool read_only = false;       // beside the process that holds it
+  // Keep what the WAL holds in memory and flush nothing, until release(): on a full disk a flush would fail.
+  bool hold_memtables = false;
 };
 
 class Store {
@@ -46,6 +48,8 @@ class Store {
   rocksdb::ColumnFamilyHandle* family(Family family) { return families_[static_cast<std::size_t>(family)]; }
   // Writes all memtables to tables, so that the next open has nothing to replay.
   Result<> flush();
+  // Ends hold_memtables.
+  Result<> release();
 
  private:
   Store() = default;

@@ -85,28 +85,41 @@ void Trimmer::drop_for_room() {
   const auto slowest = parts_.cursors.slowest();
   if (!slowest || slowest->seq > first) return;
   const auto mark = odometer_.bytes_after(first, kDropStepBytes);
-  drop_below(mark ? mark->seq : parts_.hot.end().seq, "the spool is full (when_full: drop_oldest)");
+  tell_dropped(drop_below(mark ? mark->seq : parts_.hot.end().seq),
+               "the spool is full (when_full: drop_oldest)");
 }
 
 void Trimmer::drop_for_age() {
   if (parts_.settings.max_age.count() == 0) return;
   const auto mark = odometer_.older_than(unix_seconds() - parts_.settings.max_age.count());
-  if (mark && mark->seq > parts_.place.first().seq) drop_below(mark->seq, "older than max_age");
-}
-
-void Trimmer::drop_below(Seq seq, std::string_view why) {
-  for (auto* cursor : parts_.cursors.active()) {
-    if (cursor->position() >= seq) continue;
-    const auto to = parts_.boundary_at(cursor->whole_boundary(seq));
-    if (!to) continue;
-    const auto spans = cursor->settle_below(*to, Outcome::dropped);
-    if (spans > 0)
-      spdlog::warn("spool: dropped {} spans that {} had not delivered: {}", spans, cursor->name(), why);
+  if (mark && mark->seq > parts_.place.first().seq) {
+    tell_dropped(drop_below(mark->seq), "older than max_age");
   }
 }
 
+std::uint64_t Trimmer::drop_below(Seq seq) {
+  std::uint64_t spans = 0;
+  for (auto* cursor : parts_.cursors.active()) {
+    if (cursor->position() >= seq) continue;
+    if (const auto to = parts_.boundary_at(cursor->whole_boundary(seq))) {
+      spans += cursor->settle_below(*to, Outcome::dropped);
+    }
+  }
+  return spans;
+}
+
+void Trimmer::tell_dropped(std::uint64_t spans, std::string_view why) {
+  untold_spans_ += spans;
+  const auto now = std::chrono::steady_clock::now();
+  if (untold_spans_ == 0 || (last_told_ != decltype(last_told_){} && now < last_told_ + kSideFileDelay))
+    return;
+  spdlog::warn("spool: dropped {} spans that were not delivered: {}", untold_spans_, why);
+  last_told_ = now;
+  untold_spans_ = 0;
+}
+
 void Trimmer::trim(const Boundary& to) {
-  if (parts_.settings.local_only) drop_below(to.seq, "older than what is retained");
+  if (parts_.settings.local_only) drop_below(to.seq);
   if (auto written = write_side_file(to); !written) {
     if (!failing_) spdlog::warn("spool: cannot trim: {}", written.error().sentence);
     failing_ = true;

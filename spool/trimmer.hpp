@@ -42,7 +42,8 @@ class Trimmer {
   [[nodiscard]] std::optional<Boundary> retained_from() const;
   void drop_for_room();
   void drop_for_age();
-  void drop_below(Seq seq, std::string_view why);
+  std::uint64_t drop_below(Seq seq);
+  void tell_dropped(std::uint64_t spans, std::string_view why);
   void trim(const Boundary& to);
   void trim_summaries();
   void delete_tables(Seq below);
@@ -52,6 +53,8 @@ class Trimmer {
   std::chrono::steady_clock::time_point last_trim_{}, last_side_file_{}, last_summaries_{};
   Seq side_file_end_ = 0;
   bool failing_ = false;
+  std::uint64_t untold_spans_ = 0;  // dropped since the last line about it
+  std::chrono::steady_clock::time_point last_told_{};
 };
 
 }  // namespace spanferry::spool
