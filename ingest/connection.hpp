@@ -72,11 +72,12 @@ class Connection {
                            std::uint64_t credit, Route route);
   Task<Answer> serve_endpoint(const Head& head, const Endpoint& endpoint, std::string path);
 
-  // Reads the whole body into `body`, of at most `max_bytes`. `reservation` grows with a chunked one, by
-  // `factor`.
+  // Reads the whole body into `body`, of at most `max_bytes`. `reservation` is for its first
+  // part (kFirstBodyBytes) and grows with the rest, `factor` bytes for each.
   Task<Read> read_body(const Head& head, std::uint64_t max_bytes, std::uint64_t factor,
                        Reservation& reservation, std::string& body);
-  Task<Read> read_sized(std::uint64_t size, std::string& body);
+  Task<Read> read_sized(std::uint64_t size, std::uint64_t factor, Reservation& reservation,
+                        std::string& body);
   Task<Read> read_chunked(std::uint64_t max_bytes, std::uint64_t factor, Reservation& reservation,
                           std::string& body);
   Task<bool> discard(std::uint64_t bytes);

@@ -25,8 +25,9 @@ Task<Connection::Read> Connection::read_body(const Head& head, std::uint64_t max
     if (!co_await write("HTTP/1.1 100 Continue\r\n\r\n")) co_return Read::closed;
   }
   arm(context_.settings.body_timeout);
-  const Read how = head.chunked ? co_await read_chunked(max_bytes, factor, reservation, body)
-                                : co_await read_sized(head.content_length.value_or(0), body);
+  const Read how = head.chunked
+                       ? co_await read_chunked(max_bytes, factor, reservation, body)
+                       : co_await read_sized(head.content_length.value_or(0), factor, reservation, body);
   disarm();
   if (how == Read::ok) body_is_read_ = true;
   if (how == Read::closed) context_.counters.reject(Rejection::disconnected);
@@ -35,18 +36,28 @@ Task<Connection::Read> Connection::read_body(const Head& head, std::uint64_t max
 }
 
 // Exactly `size` bytes: what follows belongs to the next request.
-Task<Connection::Read> Connection::read_sized(std::uint64_t size, std::string& body) {
+Task<Connection::Read> Connection::read_sized(std::uint64_t size, std::uint64_t factor,
+                                              Reservation& reservation, std::string& body) {
   // Not set to zero first, and pages are not touched before bytes have come for them.
   body.resize_and_overwrite(size, [](char*, std::size_t n) { return n; });
-  const std::size_t here = std::min<std::uint64_t>(size, buffer_.size());
-  if (here > 0) std::memcpy(body.data(), buffer_.data().data(), here);
-  buffer_.consume(here);
-  if (here == size) co_return Read::ok;
+  std::uint64_t used = std::min<std::uint64_t>(size, buffer_.size());
+  if (used > 0) std::memcpy(body.data(), buffer_.data().data(), used);
+  buffer_.consume(used);
   const auto at_once = [](const error_code& error, std::size_t) { return error ? 0 : kReadAtOnceBytes; };
-  const auto [error, got] =
-      co_await asio::async_read(socket_, asio::buffer(body.data() + here, size - here), at_once, kAwait);
-  if (got == size - here) co_return Read::ok;
-  co_return expired_ ? Read::timeout : Read::closed;
+  for (std::uint64_t reserved = std::min<std::uint64_t>(size, kFirstBodyBytes);;) {
+    if (used < reserved) {
+      const auto part = asio::buffer(body.data() + used, reserved - used);
+      const auto [error, got] = co_await asio::async_read(socket_, part, at_once, kAwait);
+      if (got < part.size()) co_return expired_ ? Read::timeout : Read::closed;
+      used = reserved;
+    }
+    if (used == size) co_return Read::ok;
+    const std::uint64_t next = std::min(size, reserved * 2);
+    Reservation more = co_await context_.inflight.take((next - reserved) * factor);
+    if (!more.holds()) co_return Read::no_room;
+    reservation.join(std::move(more));
+    reserved = next;
+  }
 }
 
 Task<Connection::Read> Connection::read_chunked(std::uint64_t max_bytes, std::uint64_t factor,

@@ -71,7 +71,7 @@ class ReplyOnce {
 // A request's own copies, for an endpoint may answer later and from another thread.
 struct Call {
   std::string method, path, query, body;
-  bool from_loopback = false;
+  Request request;  // views of them
 };
 
 }  // namespace
@@ -110,7 +110,8 @@ Task<Answer> Connection::serve_traces(const Head& head) {
   const std::uint64_t room = settings.max_inflight_bytes - size * factor;
   const std::uint64_t credit =
       compressed ? std::min({size * kInflateGuess, settings.max_body_bytes, room}) : 0;
-  Reservation reservation = co_await context_.inflight.take(size * factor + credit);
+  const std::uint64_t first = std::min<std::uint64_t>(size, kFirstBodyBytes);
+  Reservation reservation = co_await context_.inflight.take(first * factor + credit);
   if (!reservation.holds()) {
     co_return try_later(head, Rejection::overloaded, "too many bytes in flight (listen.max_inflight_bytes)");
   }
@@ -187,7 +188,7 @@ Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoi
   auto call = std::make_shared<Call>();
   Reservation reservation;
   if (size > 0 || head.chunked) {
-    reservation = co_await context_.inflight.take(size);
+    reservation = co_await context_.inflight.take(std::min<std::uint64_t>(size, kFirstBodyBytes));
     if (!reservation.holds()) {
       co_return try_later(head, Rejection::overloaded,
                           "too many bytes in flight (listen.max_inflight_bytes)");
@@ -198,12 +199,11 @@ Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoi
   call->method = head.method;
   call->path = std::move(path);
   call->query = head.query;
-  call->from_loopback = head.peer_is_loopback;
+  call->request = {call->method, call->path, call->query, call->body, head.peer_is_loopback};
   Response response = co_await wait_for<Response>(context_.mailbox, [&](auto done) {
     boost::asio::post(context_.worker, [&endpoint, call, reply = ReplyOnce(std::move(done))]() mutable {
-      const Request request{call->method, call->path, call->query, call->body, call->from_loopback};
       try {
-        endpoint.handle(request,
+        endpoint.handle(call->request,
                         [call, reply = std::move(reply)](Response r) mutable { reply(std::move(r)); });
       } catch (const std::exception&) {
         // The reply has gone with the exception, and answered.

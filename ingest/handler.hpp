@@ -36,6 +36,7 @@ struct Endpoint {
   std::string path;    // exact, or a prefix when it ends in "/"
   Audience audience = Audience::loopback;
   // Called on the worker thread (it may read the spool); `reply` may be called from any thread, exactly once.
+  // The request lives as long as `reply`.
   std::function<void(const Request&, std::move_only_function<void(Response)> reply)> handle;
 };
 

@@ -1,5 +1,6 @@
 #include "ingest/http_door.hpp"
 
+#include <cerrno>
 #include <condition_variable>
 #include <list>
 #include <mutex>
@@ -78,7 +79,7 @@ class HttpDoor::Impl {
       if (!address) return std::unexpected(address.error().in("listen.http"));
       if (auto reach = check_reach(*address, "listen.http", settings_); !reach) return reach;
       if (auto bound = bind(*address); !bound) {
-        if (!may_be_missing(*address)) return bound;
+        if (!may_be_missing(*address) || bound.error().kind != ErrorKind::unavailable) return bound;
         missing.push_back(bound.error().sentence);
       }
     }
@@ -117,7 +118,8 @@ class HttpDoor::Impl {
  private:
   Result<> bind(Address address) {
     const auto failed = [&](const char* what, const error_code& error) {
-      return fail(ErrorKind::io,
+      const bool no_such_address = error.value() == EAFNOSUPPORT || error.value() == EADDRNOTAVAIL;
+      return fail(no_such_address ? ErrorKind::unavailable : ErrorKind::io,
                   fmt::format("listen.http: cannot {} {}: {}{}", what, to_string(address), error.message(),
                               error == asio::error::address_in_use
                                   ? " (is another daemon running? choose another port with listen.http)"
@@ -205,9 +207,11 @@ class HttpDoor::Impl {
     socket.shutdown(Socket::shutdown_send, error);
     // What the client still sends is read for a moment, lest a reset overtakes the answer.
     Timer timer(io_, kLinger);
-    timer.async_wait([&socket](const error_code& cancelled) {
+    // Null when we are gone and the timer's call is still on its way.
+    auto waiting = std::make_shared<Socket*>(&socket);
+    timer.async_wait([waiting](const error_code& cancelled) {
       error_code ignored;
-      if (!cancelled) socket.cancel(ignored);
+      if (!cancelled && *waiting != nullptr) (*waiting)->cancel(ignored);
     });
     std::array<char, kReadBytes> rest{};
     for (std::size_t left = kLingerBytes; left > 0;) {
@@ -215,6 +219,7 @@ class HttpDoor::Impl {
       if (failed || got == 0 || context_.stopping) break;
       left -= std::min(left, got);
     }
+    *waiting = nullptr;
     timer.cancel();
     --turned_away_;
   }

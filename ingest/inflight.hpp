@@ -30,6 +30,8 @@ class Reservation {
   ~Reservation();
   // Takes more, if it is there. The worker may call it while the owner waits for the worker.
   bool grow(std::uint64_t bytes);
+  // Takes over what `other` holds of the same budget.
+  void join(Reservation other) { bytes_ += std::exchange(other.bytes_, 0); }
   [[nodiscard]] bool holds() const { return budget_ != nullptr; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 

@@ -9,6 +9,9 @@ namespace spanferry::ingest {
 
 inline constexpr std::size_t kInlineBodyBytes = 256U << 10;    // above: scanned on the worker
 inline constexpr std::size_t kInlineInflateBytes = 64U << 10;  // compressed, above: inflated on the worker
+// Of a body, reserved before it is read; the rest as it comes, so that who only announces much takes nothing
+// away.
+inline constexpr std::size_t kFirstBodyBytes = 256U << 10;
 inline constexpr std::size_t kDiscardBytes =
     256U << 10;  // of a refused body, read so that the connection lives on
 inline constexpr std::size_t kLingerBytes =

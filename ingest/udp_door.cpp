@@ -57,7 +57,8 @@ class UdpDoor::Impl {
       if (auto reach = check_reach(*address, "listen.udp", settings_); !reach) return reach;
       auto socket = UdpSocket::bind(*address, settings_.udp_receive_buffer_bytes);
       if (!socket) {
-        if (!may_be_missing(*address)) return std::unexpected(std::move(socket.error()));
+        if (!may_be_missing(*address) || socket.error().kind != ErrorKind::unavailable)
+          return std::unexpected(std::move(socket.error()));
         missing.push_back(socket.error().sentence);
         continue;
       }

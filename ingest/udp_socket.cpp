@@ -51,8 +51,9 @@ UdpSocket::~UdpSocket() {
 Result<UdpSocket> UdpSocket::bind(Address address, std::uint64_t receive_buffer_bytes) {
   const auto failed = [&](const char* what) {
     const int error = errno;
+    const bool no_such_address = error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
     return fail(
-        ErrorKind::io,
+        no_such_address ? ErrorKind::unavailable : ErrorKind::io,
         fmt::format(
             "listen.udp: cannot {} {}: {}{}", what, to_string(address), std::strerror(error),
             error == EADDRINUSE ? " (is another daemon running? choose another port with listen.udp)" : ""));

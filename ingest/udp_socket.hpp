@@ -20,7 +20,7 @@ namespace spanferry::ingest {
 
 class UdpSocket {
  public:
-  // Errors: io, with the address in the sentence.
+  // Errors: unavailable (no such address on this machine), io; with the address in the sentence.
   static Result<UdpSocket> bind(Address address, std::uint64_t receive_buffer_bytes);
   UdpSocket(UdpSocket&& other) noexcept;
   UdpSocket& operator=(UdpSocket&&) = delete;

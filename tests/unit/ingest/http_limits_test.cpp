@@ -80,6 +80,17 @@ TEST_F(HttpLimits, WhoFindsNoMemoryWaitsAMomentThenIsToldToComeBack) {
   EXPECT_EQ(server->status().inflight_bytes, 0U);
 }
 
+TEST_F(HttpLimits, WhoOnlyAnnouncesABodyTakesNothingAway) {
+  settings.max_inflight_bytes = settings.max_body_bytes = 4U << 20;
+  open();
+  RawClient stalled = client();
+  stalled.send(
+      "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
+      "Content-Length: 4194304\r\n\r\nabc");
+  EXPECT_TRUE(eventually([&] { return server->status().inflight_bytes > 0; }));
+  EXPECT_EQ(ask(post(protobuf(one_span_json(std::string(3U << 20, 'x'))))).status, 200);
+}
+
 TEST_F(HttpLimits, ConnectionsBeyondTheLimitAreTurnedAway) {
   settings.max_connections = 2;
   open();
