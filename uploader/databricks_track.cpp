@@ -45,9 +45,10 @@ class DatabricksDelivery final : public TraceDelivery {
       if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
       break;
     }
-    if (upload.contended) co_return TraceOutcome{TraceOutcome::Kind::later, {}, 0, false};
+    if (upload.contended) co_return TraceOutcome{TraceOutcome::Kind::later, {}, false, 0, false};
     ++context_.sender.health().delivered_traces;
-    co_return TraceOutcome{TraceOutcome::Kind::delivered, {}, gathered.trace.spans.size(), upload.has_root};
+    co_return TraceOutcome{
+        TraceOutcome::Kind::delivered, {}, true, gathered.trace.spans.size(), upload.has_root};
   }
 
  private:

@@ -35,11 +35,12 @@ class MlflowInfoDelivery final : public TraceDelivery {
   asio::awaitable<TraceOutcome> deliver(GatheredTrace& gathered) override {
     const bool all_there = std::ranges::all_of(
         gathered.parts, [&](const TracePart& part) { return spans_.settled(part.seq, gathered.trace.id); });
-    if (!all_there) co_return TraceOutcome{TraceOutcome::Kind::later, {}, 0, false};
-    const TraceOutcome done{TraceOutcome::Kind::delivered,
-                            {},
-                            gathered.trace.spans.size(),
-                            gathered.trace.root() != nullptr || (gathered.mark && gathered.mark->has_root)};
+    if (!all_there) co_return TraceOutcome{TraceOutcome::Kind::later, {}, false, 0, false};
+    TraceOutcome done{TraceOutcome::Kind::delivered,
+                      {},
+                      false,
+                      gathered.trace.spans.size(),
+                      gathered.trace.root() != nullptr || (gathered.mark && gathered.mark->has_root)};
     leave_out_refused(gathered);
     if (gathered.trace.spans.empty()) co_return done;
     auto info = mlflow::needs_start_trace(gathered.trace, context_.context);
@@ -57,6 +58,7 @@ class MlflowInfoDelivery final : public TraceDelivery {
     Verdict verdict = co_await start_trace(*info, gathered, std::move(experiment));
     if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
     ++context_.sender.health().delivered_traces;
+    done.told = true;
     co_return done;
   }
 

@@ -38,10 +38,12 @@ Result<std::optional<TraceMark>> TraceMarks::load(const TraceId& trace) {
   return *value ? decode(**value) : std::nullopt;
 }
 
-void TraceMarks::put(const TraceId& trace, const TraceMark& mark) {
+void TraceMarks::put(const TraceId& trace, const TraceMark& mark,
+                     std::move_only_function<void(Result<>)> done) {
   const auto known = load(trace);
   if (known && !*known) make_room(trace);
-  spool_.put(marks_ + trace.hex(), fmt::format("{} {} {}", mark.spans, mark.last, mark.has_root ? 1 : 0));
+  spool_.put(marks_ + trace.hex(), fmt::format("{} {} {}", mark.spans, mark.last, mark.has_root ? 1 : 0),
+             std::move(done));
 }
 
 void TraceMarks::make_room(const TraceId& trace) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -29,7 +30,8 @@ class TraceMarks {
   TraceMarks(spool::Spool& spool, const std::string& reader, std::uint64_t max_marks = kMaxTraceMarks);
 
   Result<std::optional<TraceMark>> load(const TraceId& trace);
-  void put(const TraceId& trace, const TraceMark& mark);
+  // `done` as spool::Spool::put calls it.
+  void put(const TraceId& trace, const TraceMark& mark, std::move_only_function<void(Result<>)> done = {});
 
  private:
   void make_room(const TraceId& trace);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -66,7 +67,8 @@ class TraceTrack final : public Track {
         end_at_start_(context.spool.end()),
         changed_(context.io),
         sleeps_(context.io),
-        due_(context.io) {}
+        due_(context.io),
+        remembered_(context.io, asio::steady_timer::time_point::max()) {}
 
   void start() override { asio::co_spawn(context_.io, run(), rethrow); }
   void records_arrived() override { changed_.notify(); }
@@ -212,7 +214,7 @@ class TraceTrack final : public Track {
     TraceOutcome outcome;
     if (trace->uploaded()) {
       // The process before was not given the time to settle it.
-      outcome = {TraceOutcome::Kind::delivered, {}, trace->mark->spans, trace->mark->has_root};
+      outcome = {TraceOutcome::Kind::delivered, {}, false, trace->mark->spans, trace->mark->has_root};
     } else {
       outcome = co_await delivery_->deliver(*trace);
     }
@@ -227,15 +229,29 @@ class TraceTrack final : public Track {
         assembler_.done(id, last);
         break;
       case TraceOutcome::Kind::delivered:
-        marks_.put(id,
-                   {outcome.spans, std::max(last, trace->mark ? trace->mark->last : 0), outcome.has_root});
         settle(id, trace->parts, Outcome::delivered, {});
+        if (outcome.told)
+          co_await remember(
+              id, {outcome.spans, std::max(last, trace->mark ? trace->mark->last : 0), outcome.has_root});
         assembler_.done(id, last);
         break;
     }
     --under_way_;
     bytes_under_way_ -= bytes;
     changed_.notify();
+  }
+
+  // The trace counts as under way until that is durable: after a kill no more than these are sent again. Also
+  // when we are stopping, so that the spool never calls back into a loop that is gone.
+  asio::awaitable<void> remember(TraceId id, TraceMark mark) {
+    const auto durable = std::make_shared<bool>(false);
+    marks_.put(id, mark, [this, durable](const Result<>& /*written*/) {
+      asio::post(context_.io, [this, durable] {
+        *durable = true;
+        remembered_.cancel();
+      });
+    });
+    while (!*durable) co_await remembered_.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 
   // what became of them
@@ -317,6 +333,7 @@ class TraceTrack final : public Track {
   Event changed_;
   Sleeps sleeps_;
   asio::steady_timer due_;
+  asio::steady_timer remembered_;  // wakes those who wait for a mark to be durable
 };
 
 }  // namespace

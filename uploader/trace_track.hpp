@@ -23,10 +23,13 @@ struct TraceOutcome {
   };
   Kind kind = Kind::stopped;
   Verdict refusal;
+  bool told = false;        // something was sent, to be remembered: a StartTrace that follows carries no tags
   std::uint64_t spans = 0;  // distinct ones of it that are at the far side now
   bool has_root = false;    // the root among them
 
-  static TraceOutcome refused(Verdict verdict) { return {Kind::refused, std::move(verdict), 0, false}; }
+  static TraceOutcome refused(Verdict verdict) {
+    return {Kind::refused, std::move(verdict), false, 0, false};
+  }
   static TraceOutcome of(Verdict verdict) {
     return verdict.action == Action::stopped ? TraceOutcome{} : refused(std::move(verdict));
   }

@@ -115,5 +115,19 @@ TEST_F(MlflowInfoTrack, ALaterStartTraceCarriesNoTags) {
   EXPECT_THAT(starts[1].body, Not(HasSubstr("\"tags\"")));
 }
 
+TEST_F(MlflowInfoTrack, TheFirstStartTraceCarriesTagsAlsoWhenItComesLate) {
+  append({trace_span(1, 1, 0).message(otlp::span::kAttributes,
+                                      attribute_of_span("mlflow.traceTag.mlflow.traceName", "n"))});
+  spans->up_to = 2;
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.calls, SizeIs(0));
+  append({trace_span(1, 2, 1).message(otlp::span::kAttributes, attribute_of_span("session.id", "s"))});
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.calls, SizeIs(1));
+  EXPECT_THAT(workspace.calls[0].body, HasSubstr("\"tags\":{\"mlflow.trace.session\":\"s\"}"));
+}
+
 }  // namespace
 }  // namespace spanferry::uploader
