@@ -55,9 +55,10 @@ TEST_F(Udp, ASpoolThatIsSlowMakesTheQueueFullAndNotLonger) {
     send(large);
     return rejected("udp_queue_full") > 0;
   }));
+  server.reset();  // what the kernel holds finds the queue full too, and the spool may answer when the door
+                   // is gone
   spool.release();
-  EXPECT_TRUE(spool.wait_for_records(1));
-  server.reset();
+  EXPECT_TRUE(spool.wait_for_records(spool.appends()));
   std::uint64_t bytes = 0;
   for (const Record& record : spool.records()) bytes += record.payload->size();
   EXPECT_LE(bytes, ingest::kUdpQueueBytes);
