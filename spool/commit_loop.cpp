@@ -158,7 +158,7 @@ void CommitLoop::commit(Group group) {
 
 rocksdb::Status CommitLoop::write(Store& store, Group& group, const std::vector<Rider*>& riders) {
   rocksdb::WriteBatch batch;
-  auto status = writer_.write(store, group, batch);
+  auto status = writer_.write(store, group, parts_.compress(), batch);
   if (!status.ok()) return status;
   for (auto* rider : riders) rider->write(store, batch);
   if (!group.appends.empty() || !riders.empty()) {

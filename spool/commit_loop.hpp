@@ -33,6 +33,7 @@ class CommitLoop {
     // Opens the store anew and says where the log ends in it; called on the commit thread after a failure.
     std::function<Result<Boundary>(bool no_space)> reopen;
     std::function<Boundary()> first;  // of the log, written with each group
+    std::function<bool()> compress;   // whether payloads are worth the processor's time now
   };
   CommitLoop(const Settings& settings, Parts parts);
   ~CommitLoop() { stop(); }

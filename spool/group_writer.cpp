@@ -31,7 +31,8 @@ rocksdb::Status write_batch(Store& store, rocksdb::WriteBatch& batch) {
   return status;
 }
 
-rocksdb::Status GroupWriter::write(Store& store, Group& group, rocksdb::WriteBatch& last) {
+rocksdb::Status GroupWriter::write(Store& store, Group& group, bool compress, rocksdb::WriteBatch& last) {
+  compress_ = compress;
   for (auto& append : group.appends) {
     if (last.Count() > 0 && last.GetDataSize() + append.bytes > kBatchBytes) {
       if (auto status = write_batch(store, last); !status.ok()) return status;
@@ -51,7 +52,8 @@ rocksdb::Status GroupWriter::add(Store& store, Entry& entry, Group& group, rocks
   encoded.header = std::move(entry.header);
   encoded.header.records_before = group.end.records;
   encoded.header.spans_before = group.end.spans;
-  const std::string_view stored = compressor_.compress(*entry.payload, &encoded.payload_is_zstd);
+  std::string_view stored = *entry.payload;
+  if (compress_) stored = compressor_.compress(*entry.payload, &encoded.payload_is_zstd);
   encoded.payload_bytes = static_cast<std::uint32_t>(entry.payload->size());
   encoded.stored_bytes = static_cast<std::uint32_t>(stored.size());
   encoded.payload_checksum = crc32c(stored);

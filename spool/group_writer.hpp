@@ -34,12 +34,13 @@ class GroupWriter {
  public:
   // Writes the group's records behind `group.end`, moving it on. What remains in `last` is the batch to
   // write last; an append is never divided over two batches.
-  rocksdb::Status write(Store& store, Group& group, rocksdb::WriteBatch& last);
+  rocksdb::Status write(Store& store, Group& group, bool compress, rocksdb::WriteBatch& last);
 
  private:
   rocksdb::Status add(Store& store, Entry& entry, Group& group, rocksdb::WriteBatch& batch);
 
   PayloadCompressor compressor_;
+  bool compress_ = false;  // this group
   std::string header_;
 };
 

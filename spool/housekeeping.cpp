@@ -1,4 +1,6 @@
 // The housekeeping thread of the spool: measures, trims, keeps the local view up, in bounded steps.
+#include <limits>
+
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
@@ -22,12 +24,14 @@ void SpoolImpl::housekeep() {
     if (opening_.events->background_error) loop_.wake();
     budget_.measure();
     if (held_ && !budget_.was_no_space()) release_memtables();
-    trimmer_.step();
+    const std::uint64_t bytes = loop_.stored_bytes();
+    const bool calm = bytes - seen_bytes < kViewYieldBytes;
+    seen_bytes = bytes;
+    if (calm) view_.step();
+    trimmer_.step(calm ? view_.next() : std::numeric_limits<Seq>::max());
+    compress_ = trimmer_.is_behind();
     shrink_dead_letters();
     if (!held_) keep_reserve_file(opening_.layout, settings_.min_free_bytes);
-    const std::uint64_t bytes = loop_.stored_bytes();
-    if (bytes - seen_bytes < kViewYieldBytes) view_.step();
-    seen_bytes = bytes;
     lock.lock();
   }
 }

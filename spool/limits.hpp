@@ -54,6 +54,7 @@ inline constexpr std::chrono::seconds kRetainWindow{10};  // retention pays only
 // --- local view
 inline constexpr std::size_t kViewStepBytes = 2U << 20;
 inline constexpr std::size_t kViewStepRecords = 2000;
+inline constexpr std::uint64_t kViewHoldRecords = 20'000;     // not viewed yet: a longer tail is trimmed
 inline constexpr std::uint64_t kViewYieldBytes = 2ULL << 20;  // appended within one step: ingest goes first
 inline constexpr std::uint64_t kMaxSummarizedRecords = 100'000;  // kept beyond the trimmed payloads
 inline constexpr std::size_t kMaxTailRecords = 2000;             // read by a list beyond the view's cursor

@@ -30,6 +30,9 @@ class LocalView {
   // A bounded step; true if there is more to do.
   bool step();
 
+  // The first record it has not come to.
+  [[nodiscard]] Seq next() const { return next_; }
+
   // Any thread: newest first, of records before `before_seq` (0: all).
   Result<std::vector<TraceSummary>> list(std::size_t limit, Seq before_seq) const;
 

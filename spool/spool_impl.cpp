@@ -35,7 +35,8 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
                         .budget = budget_,
                         .events = *opening_.events,
                         .reopen = [this](bool no_space) { return reopen(no_space); },
-                        .first = [this] { return place_.first(); }}),
+                        .first = [this] { return place_.first(); },
+                        .compress = [this] { return compress_.load(); }}),
       values_([this] { loop_.wake(); }),
       view_({.store = store_,
              .hot = hot_,
@@ -62,6 +63,7 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
   budget_.measure();
   keep_reserve_file(opening_.layout, settings_.min_free_bytes);
   trimmer_.start();
+  compress_ = trimmer_.is_behind();
   view_.restart();
   loop_.start();
   if (!recovered.set_aside.empty()) {  // the cursors' new places must not wait for the first append

@@ -86,6 +86,7 @@ class SpoolImpl final : public Spool {
   std::mutex housekeeping_mutex_;
   std::condition_variable housekeeping_wake_;
   bool stopping_ = false;
+  std::atomic<bool> compress_{false};
   std::atomic<bool> held_{false};  // the store keeps its memtables until the disk has room
   std::thread housekeeping_;
 };

@@ -36,6 +36,37 @@ class Factory : public rocksdb::CompactionFilterFactory {
   std::function<Predicate()> make_;
 };
 
+// The log is trimmed from its beginning: one jump leaves out everything below, and without a tombstone (no
+// key of the log is ever written twice, so nothing older can reappear).
+class LogFilter : public rocksdb::CompactionFilter {
+ public:
+  explicit LogFilter(Seq first) : first_(log_key(first)) {}
+  Decision FilterV2(int, const rocksdb::Slice& key, ValueType, const rocksdb::Slice&, std::string*,
+                    std::string* skip_until) const override {
+    if (std::string_view(key.data(), key.size()) >= first_) return Decision::kKeep;
+    *skip_until = first_;
+    return Decision::kRemoveAndSkipUntil;
+  }
+  const char* Name() const override { return "spanferry.trim-log"; }
+
+ private:
+  std::string first_;
+};
+
+class LogFactory : public rocksdb::CompactionFilterFactory {
+ public:
+  explicit LogFactory(std::shared_ptr<TrimPositions> positions) : positions_(std::move(positions)) {}
+  bool ShouldFilterTableFileCreation(rocksdb::TableFileCreationReason) const override { return true; }
+  std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
+      const rocksdb::CompactionFilter::Context&) override {
+    return std::make_unique<LogFilter>(positions_->log.load());
+  }
+  const char* Name() const override { return "spanferry.trim-log"; }
+
+ private:
+  std::shared_ptr<TrimPositions> positions_;
+};
+
 }  // namespace
 
 void TrimPositions::set_cursor(const std::string& name, Seq durable_position) {
@@ -52,12 +83,7 @@ std::shared_ptr<const std::map<std::string, Seq, std::less<>>> TrimPositions::cu
 }
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> make_log_filter(std::shared_ptr<TrimPositions> positions) {
-  return std::make_shared<Factory>([positions]() -> Predicate {
-    return [first = positions->log.load()](std::string_view key) {
-      const auto seq = parse_log_key(key);
-      return seq && *seq < first;
-    };
-  });
+  return std::make_shared<LogFactory>(std::move(positions));
 }
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> make_index_filter(

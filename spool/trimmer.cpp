@@ -28,14 +28,14 @@ void Trimmer::start() {
   last_side_file_ = std::chrono::steady_clock::now();
 }
 
-void Trimmer::step() {
+void Trimmer::step(Seq viewed) {
   odometer_.note(parts_.hot.end().seq, parts_.stored_bytes(), unix_seconds());
   drop_for_age();
   drop_for_room();
   const auto now = std::chrono::steady_clock::now();
   if (now < last_trim_ + kTrimDelay && parts_.budget.full() == Full::no) return;
   last_trim_ = now;
-  const auto to = candidate();
+  const auto to = not_beyond(candidate(), viewed);
   if (to && to->seq > parts_.place.first().seq) {
     trim(*to);
   } else if (now >= last_side_file_ + kSideFileDelay && side_file_end_ != parts_.hot.end().seq) {
@@ -47,6 +47,20 @@ void Trimmer::step() {
     last_summaries_ = now;
     trim_summaries();
   }
+}
+
+std::optional<Boundary> Trimmer::not_beyond(std::optional<Boundary> to, Seq viewed) const {
+  if (!to || to->seq <= viewed) return to;
+  // The view is a convenience: one that falls behind, or a full disk, does not hold the log.
+  if (viewed + kViewHoldRecords < parts_.hot.end().seq || parts_.budget.full() != Full::no) return to;
+  return parts_.boundary_at(viewed);
+}
+
+bool Trimmer::is_behind() const {
+  if (parts_.settings.local_only) return true;
+  const auto slowest = parts_.cursors.slowest();
+  const auto far_back = odometer_.bytes_back(kHotBytes);
+  return slowest && far_back && slowest->seq < far_back->seq;
 }
 
 std::optional<Boundary> Trimmer::candidate() const {

@@ -33,12 +33,17 @@ class Trimmer {
   explicit Trimmer(Parts parts);
 
   void start();
-  void step();
+  // Keeps what the local view has not come to, from `viewed` on, for a little longer.
+  void step(Seq viewed);
+  // What is written now will stay for long: the slowest reader is far behind, or there is none but the local
+  // view. Then a payload's size on disk counts for more than the time to compress it.
+  [[nodiscard]] bool is_behind() const;
   // The side file as of now; at the end of a clean stop.
   Result<> write_side_file(const Boundary& first);
 
  private:
   [[nodiscard]] std::optional<Boundary> candidate() const;
+  [[nodiscard]] std::optional<Boundary> not_beyond(std::optional<Boundary> to, Seq viewed) const;
   [[nodiscard]] std::optional<Boundary> retained_from() const;
   void drop_for_room();
   void drop_for_age();
