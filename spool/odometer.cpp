@@ -50,8 +50,17 @@ void Odometer::thin() {
 }
 
 std::optional<Odometer::Mark> Odometer::bytes_back(std::uint64_t bytes) const {
-  for (auto it = marks_.rbegin(); it != marks_.rend(); ++it) {
-    if (it->bytes + bytes <= bytes_) return *it;
+  if (bytes > bytes_) return std::nullopt;
+  const std::uint64_t target = bytes_ - bytes;
+  for (std::size_t i = marks_.size(); i-- > 0;) {
+    const Mark& mark = marks_[i];
+    if (mark.bytes > target) continue;
+    if (i + 1 == marks_.size() || marks_[i + 1].bytes <= mark.bytes) return mark;
+    // Records between two marks are taken to be of one size.
+    const Mark& next = marks_[i + 1];
+    const double part = static_cast<double>(target - mark.bytes) / static_cast<double>(next.bytes - mark.bytes);
+    const auto seqs = static_cast<Seq>(static_cast<double>(next.seq - mark.seq) * part);
+    return Mark{mark.seq + seqs, target, mark.time_s};
   }
   return std::nullopt;
 }

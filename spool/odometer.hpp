@@ -24,7 +24,7 @@ class Odometer {
   // The log has come to `end`, having stored `bytes` since the start.
   void note(Seq end, std::uint64_t bytes, std::int64_t now_s);
 
-  // The newest mark with at least that many bytes, or that much time, after it; nothing if the log is
+  // Where about that many bytes, or at least that much time, come after; nothing if the log is
   // shorter.
   [[nodiscard]] std::optional<Mark> bytes_back(std::uint64_t bytes) const;
   [[nodiscard]] std::optional<Mark> older_than(std::int64_t time_s) const;
