@@ -87,8 +87,8 @@ Spool::Subscription CommitLoop::subscribe(std::function<void()> notify) {
 CommitLoop::Clock::time_point CommitLoop::riders_due() const {
   auto due = Clock::time_point::max();
   for (const auto* rider : riders_) due = std::min(due, rider->due());
-  if (durability_ == Durability::interval && unsynced_since_ != Clock::time_point::max()) {
-    due = std::min(due, unsynced_since_ + sync_interval_);
+  if (durability_ != Durability::none && unsynced_since_ != Clock::time_point::max()) {
+    due = std::min(due, unsynced_since_ + sync_delay());
   }
   return due;
 }
@@ -133,6 +133,7 @@ void CommitLoop::commit(Group group) {
   std::vector<Rider*> riders;
   {
     const std::scoped_lock lock(mutex_);
+    closing_ = stopping_;
     for (auto* rider : riders_) {
       if (stopping_ ? rider->due() != Clock::time_point::max() : rider->wants_to_ride(now))
         riders.push_back(rider);
@@ -168,12 +169,19 @@ rocksdb::Status CommitLoop::write(Store& store, Group& group, const std::vector<
     if (!status.ok()) return status;
     if (unsynced_since_ == Clock::time_point::max()) unsynced_since_ = Clock::now();
   }
-  return make_durable(store);
+  return make_durable(store, !group.appends.empty());
 }
 
-rocksdb::Status CommitLoop::make_durable(Store& store) {
-  const bool sync = durability_ == Durability::commit ||
-                    (durability_ == Durability::interval && Clock::now() >= unsynced_since_ + sync_interval_);
+std::chrono::milliseconds CommitLoop::sync_delay() const {
+  return durability_ == Durability::interval ? sync_interval_ : kLoneMoveDelay;
+}
+
+// Appends wait for their sync. Moves alone are handed to the kernel, which is all that a killed process
+// needs, and synced a little later for all of them.
+rocksdb::Status CommitLoop::make_durable(Store& store, bool has_appends) {
+  const bool sync = closing_ || (durability_ == Durability::commit && has_appends) ||
+                    (durability_ != Durability::none && unsynced_since_ != Clock::time_point::max() &&
+                     Clock::now() >= unsynced_since_ + sync_delay());
   auto status = store.db().FlushWAL(sync);
   if (sync && status.ok()) {
     ++syncs_;

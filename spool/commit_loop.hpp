@@ -66,7 +66,8 @@ class CommitLoop {
   [[nodiscard]] Clock::time_point riders_due() const;
   void commit(Group group);
   rocksdb::Status write(Store& store, Group& group, const std::vector<Rider*>& riders);
-  rocksdb::Status make_durable(Store& store);
+  rocksdb::Status make_durable(Store& store, bool has_appends);
+  [[nodiscard]] std::chrono::milliseconds sync_delay() const;
   void publish(Group group);
   void fail_group(Group& group, const std::vector<Rider*>& riders, const rocksdb::Status& status);
   void recover();
@@ -82,10 +83,11 @@ class CommitLoop {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Append> queue_;                                     // guarded by mutex_
-  std::size_t queued_bytes_ = 0;                                 // guarded by mutex_
-  bool stopping_ = false;                                        // guarded by mutex_
-  bool woken_ = false;                                           // guarded by mutex_
+  std::deque<Append> queue_;      // guarded by mutex_
+  std::size_t queued_bytes_ = 0;  // guarded by mutex_
+  bool stopping_ = false;         // guarded by mutex_
+  bool woken_ = false;            // guarded by mutex_
+  bool closing_ = false;          // the group being written is one of the last; commit thread
   Clock::time_point unsynced_since_ = Clock::time_point::max();  // commit thread
   std::atomic<std::uint64_t> groups_{0}, syncs_{0}, stored_bytes_{0};
   std::atomic<bool> failing_{false};

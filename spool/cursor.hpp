@@ -1,12 +1,13 @@
 // A destination's durable progress through the log: everything below `position` is settled, plus intervals of
 // records settled beyond it, plus single traces of records that are settled in part.
 //
-// Moves are visible at once and become durable with the next commit group (alone, at most every 200 ms):
+// Moves are visible at once and are written with the next commit group (alone: synced at most every 200 ms):
 // after a kill the reader meets again at most what it had in flight; after a power cut, what was settled in
 // those 200 ms too.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,10 @@ class Cursor {
   virtual void settle(std::vector<Settled> settled) = 0;
   // Records that are not there: counted as lost.
   virtual void settle(const Gap& gap) = 0;
+  // Calls `done` once every move made so far has been handed to the kernel, so that a killed process does not
+  // make it again; at once when nothing waits, else on the commit thread, where it must only post. Whoever
+  // bounds what a kill may repeat waits for this before it takes on more.
+  virtual void when_written(std::move_only_function<void()> done) = 0;
   // pending = spans appended − spans below position − spans settled beyond it: not derived from the outcome
   // counters.
   [[nodiscard]] virtual Accounting accounting() const = 0;

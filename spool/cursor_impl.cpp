@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "spool/coding.hpp"
 #include "spool/keys.hpp"
@@ -94,6 +95,18 @@ void CursorImpl::settle(const Gap& gap) {
   log_.wake();
 }
 
+void CursorImpl::when_written(std::move_only_function<void()> done) {
+  std::unique_lock lock(mutex_);
+  if (!dirty_ && !writing_) {
+    lock.unlock();
+    done();
+    return;
+  }
+  (dirty_ ? changes_ : in_flight_).waiters.push_back(std::move(done));
+  lock.unlock();
+  log_.wake();
+}
+
 Accounting CursorImpl::accounting() const {
   const std::scoped_lock lock(mutex_);
   return progress_.accounting(log_.end());
@@ -127,7 +140,8 @@ void CursorImpl::changed_locked() {
 Rider::Clock::time_point CursorImpl::due() const {
   const std::scoped_lock lock(mutex_);
   if (!dirty_) return Clock::time_point::max();
-  return std::max(dirty_since_, last_write_) + kLoneMoveDelay;
+  if (changes_.waiters.empty()) return std::max(dirty_since_, last_write_) + kLoneMoveDelay;
+  return last_size_ < kBigProgressBytes ? dirty_since_ : last_write_ + kBigProgressDelay;
 }
 
 bool CursorImpl::wants_to_ride(Clock::time_point now) const {
@@ -140,6 +154,7 @@ void CursorImpl::write(Store& store, rocksdb::WriteBatch& batch) {
   in_flight_ = std::move(changes_);
   changes_ = {};
   dirty_ = false;
+  writing_ = true;
   last_write_ = Clock::now();
   written_ = progress_.position();
   written_progress_ = progress_.encode();
@@ -177,12 +192,17 @@ void CursorImpl::write_dead(Store& store, rocksdb::WriteBatch& batch) {
 }
 
 void CursorImpl::durable() {
-  const std::scoped_lock lock(mutex_);
-  in_flight_ = {};
-  dead_dirty_ = false;
-  if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
-  durable_ = written_;
-  durable_progress_.swap(written_progress_);
+  Changes done;
+  {
+    const std::scoped_lock lock(mutex_);
+    done = std::exchange(in_flight_, {});
+    writing_ = false;
+    dead_dirty_ = false;
+    if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
+    durable_ = written_;
+    durable_progress_.swap(written_progress_);
+  }
+  for (auto& waiter : done.waiters) waiter();
 }
 
 void CursorImpl::failed() {
@@ -196,6 +216,8 @@ void CursorImpl::failed() {
   put_back(changes_.marks, in_flight_.marks);
   put_back(changes_.dead, in_flight_.dead);
   put_back(changes_.dropped, in_flight_.dropped);
+  put_back(changes_.waiters, in_flight_.waiters);
+  writing_ = false;
   changed_locked();
 }
 

@@ -41,6 +41,7 @@ class CursorImpl final : public Cursor, public Rider {
   bool settled(Seq seq, const TraceId& trace) const override;
   void settle(std::vector<Settled> settled) override;
   void settle(const Gap& gap) override;
+  void when_written(std::move_only_function<void()> done) override;
   Accounting accounting() const override;
   std::uint64_t lag_records() const override;
   std::int64_t oldest_pending_ns() const override;
@@ -79,6 +80,7 @@ class CursorImpl final : public Cursor, public Rider {
     std::vector<MarkWrite> marks;
     std::vector<DeadLetter> dead;
     std::vector<DeadKey> dropped;
+    std::vector<std::move_only_function<void()>> waiters;  // for these changes to be written
   };
   void changed_locked();
   void write_dead(Store& store, rocksdb::WriteBatch& batch);
@@ -91,6 +93,7 @@ class CursorImpl final : public Cursor, public Rider {
   Changes changes_;    // since the last write
   Changes in_flight_;  // written, not durable yet
   bool dirty_ = false;
+  bool writing_ = false;  // between write and durable or failed
   bool dead_dirty_ = false;
   bool active_ = false;
   bool has_marks_ = true;  // on disk, maybe

@@ -29,7 +29,7 @@ inline constexpr std::size_t kCompressFromBytes = 4U << 10;  // smaller payloads
 inline constexpr std::size_t kMaxPutValueBytes = 4U << 10;
 inline constexpr std::size_t kMaxPutKeyBytes = 512;
 inline constexpr std::size_t kQueuedPuts = 64U << 10;
-inline constexpr std::chrono::milliseconds kLoneMoveDelay{200};  // cursor moves without appends to ride with
+inline constexpr std::chrono::milliseconds kLoneMoveDelay{200};  // until moves without appends are synced
 inline constexpr std::size_t kBigProgressBytes = 1U << 10;       // a larger cursor is written less often:
 inline constexpr std::chrono::milliseconds kBigProgressDelay{50};
 

@@ -58,7 +58,8 @@ std::optional<Odometer::Mark> Odometer::bytes_back(std::uint64_t bytes) const {
     if (i + 1 == marks_.size() || marks_[i + 1].bytes <= mark.bytes) return mark;
     // Records between two marks are taken to be of one size.
     const Mark& next = marks_[i + 1];
-    const double part = static_cast<double>(target - mark.bytes) / static_cast<double>(next.bytes - mark.bytes);
+    const double part =
+        static_cast<double>(target - mark.bytes) / static_cast<double>(next.bytes - mark.bytes);
     const auto seqs = static_cast<Seq>(static_cast<double>(next.seq - mark.seq) * part);
     return Mark{mark.seq + seqs, target, mark.time_s};
   }

@@ -18,6 +18,9 @@ class Rider {
   [[nodiscard]] virtual Clock::time_point due() const = 0;
   // Whether it has changes that may ride in a group that is written now.
   [[nodiscard]] virtual bool wants_to_ride(Clock::time_point now) const = 0;
+  // Whether what it is about to write is waited for by somebody who was promised that it survives a power
+  // cut.
+  [[nodiscard]] virtual bool must_sync() const { return false; }
   virtual void write(Store& store, rocksdb::WriteBatch& batch) = 0;
   virtual void durable() = 0;
   // Nothing of it can be relied on: everything has to be written again.

@@ -61,6 +61,11 @@ bool SmallValues::wants_to_ride(Clock::time_point) const {
   return dirty_;
 }
 
+bool SmallValues::must_sync() const {
+  const std::scoped_lock lock(mutex_);
+  return !waiting_.empty();
+}
+
 void SmallValues::write(Store& store, rocksdb::WriteBatch& batch) {
   const std::scoped_lock lock(mutex_);
   auto* state = store.family(Family::state);

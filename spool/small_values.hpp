@@ -25,6 +25,7 @@ class SmallValues final : public Rider {
 
   Clock::time_point due() const override;
   bool wants_to_ride(Clock::time_point now) const override;
+  bool must_sync() const override;
   void write(Store& store, rocksdb::WriteBatch& batch) override;
   void durable() override;
   void failed() override;

@@ -8,6 +8,7 @@
 #include "uploader/slots.hpp"
 #include "uploader/track.hpp"
 #include "uploader/waits.hpp"
+#include "uploader/written.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -79,6 +80,7 @@ class OtlpTrack final : public Track {
 
   asio::awaitable<void> deliver(OtlpBatch batch, Slot slot) {
     co_await delivery_.deliver(std::move(batch));
+    co_await written(context_.io, cursor_);
     slot = Slot{};
   }
 

@@ -54,6 +54,7 @@ class MemoryCursor final : public spool::Cursor {
     for (Seq seq = gap.first; seq <= gap.last; ++seq) whole_.insert(seq);
     while (whole_.contains(position_)) ++position_;
   }
+  void when_written(std::move_only_function<void()> done) override { done(); }
   Accounting accounting() const override {
     const std::lock_guard lock(mutex_);
     Accounting out = accounting_;
