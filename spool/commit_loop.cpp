@@ -161,7 +161,11 @@ rocksdb::Status CommitLoop::write(Store& store, Group& group, const std::vector<
   rocksdb::WriteBatch batch;
   auto status = writer_.write(store, group, parts_.compress(), batch);
   if (!status.ok()) return status;
-  for (auto* rider : riders) rider->write(store, batch);
+  bool must_sync = !group.appends.empty();
+  for (auto* rider : riders) {
+    must_sync = must_sync || rider->must_sync();
+    rider->write(store, batch);
+  }
   if (!group.appends.empty() || !riders.empty()) {
     status =
         batch.Put(store.family(Family::state), slice(kTotalsKey), encode_totals(parts_.first(), group.end));
@@ -169,17 +173,17 @@ rocksdb::Status CommitLoop::write(Store& store, Group& group, const std::vector<
     if (!status.ok()) return status;
     if (unsynced_since_ == Clock::time_point::max()) unsynced_since_ = Clock::now();
   }
-  return make_durable(store, !group.appends.empty());
+  return make_durable(store, must_sync);
 }
 
 std::chrono::milliseconds CommitLoop::sync_delay() const {
   return durability_ == Durability::interval ? sync_interval_ : kLoneMoveDelay;
 }
 
-// Appends wait for their sync. Moves alone are handed to the kernel, which is all that a killed process
-// needs, and synced a little later for all of them.
-rocksdb::Status CommitLoop::make_durable(Store& store, bool has_appends) {
-  const bool sync = closing_ || (durability_ == Durability::commit && has_appends) ||
+// Appends wait for their sync, and so do values that were promised. Moves alone are handed to the kernel,
+// which is all that a killed process needs, and synced a little later for all of them.
+rocksdb::Status CommitLoop::make_durable(Store& store, bool must_sync) {
+  const bool sync = closing_ || (durability_ == Durability::commit && must_sync) ||
                     (durability_ != Durability::none && unsynced_since_ != Clock::time_point::max() &&
                      Clock::now() >= unsynced_since_ + sync_delay());
   auto status = store.db().FlushWAL(sync);

@@ -66,7 +66,7 @@ class CommitLoop {
   [[nodiscard]] Clock::time_point riders_due() const;
   void commit(Group group);
   rocksdb::Status write(Store& store, Group& group, const std::vector<Rider*>& riders);
-  rocksdb::Status make_durable(Store& store, bool has_appends);
+  rocksdb::Status make_durable(Store& store, bool must_sync);
   [[nodiscard]] std::chrono::milliseconds sync_delay() const;
   void publish(Group group);
   void fail_group(Group& group, const std::vector<Rider*>& riders, const rocksdb::Status& status);

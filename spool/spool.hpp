@@ -109,8 +109,8 @@ class Spool {
   virtual std::vector<std::string> orphaned_cursors() = 0;
 
   // Small durable values of the readers (experiment map, per-trace marks), up to 4 KiB each, under a reader's
-  // own prefix. A put joins the next group, `done` (may be empty) is called when a killed process has it, as
-  // a move of a cursor. A get sees puts at once.
+  // own prefix. A put joins the next group, `done` (may be empty) is called when it is durable. A get sees
+  // puts at once.
   virtual void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done = {}) = 0;
   virtual void erase(std::string key) = 0;
   virtual Result<std::optional<std::string>> load(std::string_view key) = 0;
