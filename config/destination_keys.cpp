@@ -54,7 +54,7 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 19> kKeys{{
+const std::array<DestinationKey, 18> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -121,10 +121,6 @@ const std::array<DestinationKey, 19> kKeys{{
       kSecond, 30 * kDay},
      "databricks mlflow",
      [](Destination& d, const Value& v) { return d.assemble.max_open = duration(v), std::string(); }},
-    {{"assemble.close_open_after", Type::duration, "1h", "",
-      "A trace left open by an app that died is closed and marked after this.", kSecond, 30 * kDay},
-     "databricks mlflow",
-     [](Destination& d, const Value& v) { return d.assemble.close_open_after = duration(v), std::string(); }},
     {{"ca_file", Type::text, "", "$SSL_CERT_FILE, else the system's",
       "PEM file of the authorities to trust."},
      "databricks mlflow otlp",

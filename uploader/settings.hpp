@@ -23,7 +23,6 @@ struct Secret {
 struct AssembleSettings {
   std::chrono::milliseconds quiet{2000};       // a trace whose root ended goes after this without news
   std::chrono::milliseconds max_open{600000};  // a trace without a root goes after this
-  std::chrono::milliseconds close_open_after{3600000};
 };
 
 struct DestinationSettings {

@@ -36,7 +36,7 @@ destinations:
     max_batch_bytes: 64KiB
     concurrency: 2
     from: oldest
-    assemble: {quiet: 1s, max_open: 5min, close_open_after: 2h}
+    assemble: {quiet: 1s, max_open: 5min}
     ca_file: /ca.pem
   - name: m
     kind: mlflow
@@ -59,7 +59,6 @@ destinations:
   EXPECT_EQ(d[0].from, uploader::From::oldest);
   EXPECT_EQ(d[0].assemble.quiet, std::chrono::seconds(1));
   EXPECT_EQ(d[0].assemble.max_open, std::chrono::minutes(5));
-  EXPECT_EQ(d[0].assemble.close_open_after, std::chrono::hours(2));
   EXPECT_EQ(d[0].ca_file, "/ca.pem");
   EXPECT_EQ(d[1].username, "u");
   EXPECT_EQ(d[1].password.value, "p");

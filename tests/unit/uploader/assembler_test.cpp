@@ -17,7 +17,7 @@ TraceId trace(std::uint8_t n) {
 }
 
 struct Fixture : ::testing::Test {
-  Assembler assembler{AssembleSettings{2000ms, 10min, 1h}, 3};
+  Assembler assembler{AssembleSettings{2000ms, 10min}, 3};
   std::optional<TraceId> take(Time now) {
     const auto due = assembler.take(now);
     return due ? std::optional(due->trace) : std::nullopt;
