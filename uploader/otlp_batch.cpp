@@ -2,15 +2,17 @@
 
 #include <charconv>
 
-#include <libdeflate.h>
 #include <protozero/pbf_reader.hpp>
 #include <simdjson.h>
+
+#include <isa-l/igzip_lib.h>
 
 namespace spanferry::uploader {
 namespace {
 
-constexpr int kLevel = 1;
+constexpr std::uint32_t kLevel = 1;
 constexpr std::size_t kWorthCompressing = 512;
+constexpr std::size_t kMaxCompressed = 1U << 30;  // the library counts in 32 bits
 constexpr std::size_t kMaxMessageBytes = 1024;
 
 PartialSuccess parse_json(std::string_view body) {
@@ -57,12 +59,33 @@ PartialSuccess parse_protobuf(std::string_view body) {
 }  // namespace
 
 struct BodyEncoder::Compressor {
-  libdeflate_compressor* handle = libdeflate_alloc_compressor(kLevel);
-  Compressor() = default;
-  Compressor(const Compressor&) = delete;
-  Compressor& operator=(const Compressor&) = delete;
-  ~Compressor() {
-    if (handle != nullptr) libdeflate_free_compressor(handle);
+  isal_zstream stream;
+  std::vector<std::uint8_t> level_buffer = std::vector<std::uint8_t>(ISAL_DEF_LVL1_DEFAULT);
+
+  void begin() {
+    isal_deflate_init(&stream);
+    stream.level = kLevel;
+    stream.level_buf = level_buffer.data();
+    stream.level_buf_size = static_cast<std::uint32_t>(level_buffer.size());
+    stream.gzip_flag = IGZIP_GZIP;
+  }
+  // Compresses `in` behind what `out` holds so far (`used` bytes). False: it would take more than `limit`
+  // bytes.
+  bool add(std::string_view in, bool is_last, std::string& out, std::size_t& used, std::size_t limit) {
+    stream.next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(in.data()));  // it only reads
+    stream.avail_in = static_cast<std::uint32_t>(in.size());
+    stream.end_of_stream = is_last ? 1 : 0;
+    do {
+      if (used == out.size()) {
+        if (used >= limit) return false;
+        out.resize(std::min(limit, out.size() * 2));
+      }
+      stream.next_out = reinterpret_cast<std::uint8_t*>(out.data() + used);
+      stream.avail_out = static_cast<std::uint32_t>(out.size() - used);
+      if (isal_deflate(&stream) != COMP_OK) return false;
+      used = out.size() - stream.avail_out;
+    } while (stream.avail_in > 0 || (is_last && stream.internal_state.state != ZSTATE_END));
+    return true;
   }
 };
 
@@ -83,18 +106,17 @@ Body BodyEncoder::encode(std::string payload) {
 Body BodyEncoder::compressed(std::vector<std::shared_ptr<const std::string>> pieces) {
   std::size_t bytes = 0;
   for (const auto& piece : pieces) bytes += piece->size();
-  if (!compressor_ || compressor_->handle == nullptr || bytes < kWorthCompressing)
-    return {std::move(pieces), false};
-  // One gzip member: some servers read only the first of several. Joining costs little beside compressing.
-  joined_.clear();
-  joined_.reserve(bytes);
-  for (const auto& piece : pieces) joined_ += *piece;
+  if (!compressor_ || bytes < kWorthCompressing || bytes > kMaxCompressed) return {std::move(pieces), false};
+  // One gzip member: some servers read only the first of several.
   auto out = std::make_shared<std::string>();
-  out->resize(bytes);
-  const std::size_t n =
-      libdeflate_gzip_compress(compressor_->handle, joined_.data(), joined_.size(), out->data(), out->size());
-  if (n == 0) return {std::move(pieces), false};  // it would have grown
-  out->resize(n);
+  out->resize(bytes / 2);
+  std::size_t used = 0;
+  compressor_->begin();
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (!compressor_->add(*pieces[i], i + 1 == pieces.size(), *out, used, bytes))
+      return {std::move(pieces), false};
+  }
+  out->resize(used);
   out->shrink_to_fit();
   Body body;
   body.pieces.push_back(std::move(out));

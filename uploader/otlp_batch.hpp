@@ -24,7 +24,7 @@ struct Body {
   bool gzipped = false;
 };
 
-// Lives on one thread. Keeps one compressor and one buffer of the largest batch seen.
+// Lives on one thread.
 class BodyEncoder {
  public:
   explicit BodyEncoder(bool gzip);
@@ -40,7 +40,6 @@ class BodyEncoder {
 
   struct Compressor;
   std::unique_ptr<Compressor> compressor_;  // null: no compression
-  std::string joined_;
 };
 
 // partial_success of an ExportTraceServiceResponse in either encoding; zero if there is none.
