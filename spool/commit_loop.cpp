@@ -147,13 +147,14 @@ void CommitLoop::commit(Group group) {
                                             : write(*store, group, riders);
   }
   if (!status.ok()) {
-    fail_group(group, riders, status);
+    fail_group(group, status);
     return;
   }
   ++groups_;
   stored_bytes_ += group.stored_bytes;
   parts_.budget.wrote(group.stored_bytes);
-  for (auto* rider : riders) rider->durable();
+  for (auto* rider : riders) rider->written();
+  settle_riders();
   publish(std::move(group));
 }
 
@@ -164,6 +165,7 @@ rocksdb::Status CommitLoop::write(Store& store, Group& group, const std::vector<
   bool must_sync = !group.appends.empty();
   for (auto* rider : riders) {
     must_sync = must_sync || rider->must_sync();
+    if (std::find(unsynced_.begin(), unsynced_.end(), rider) == unsynced_.end()) unsynced_.push_back(rider);
     rider->write(store, batch);
   }
   if (!group.appends.empty() || !riders.empty()) {
@@ -194,6 +196,13 @@ rocksdb::Status CommitLoop::make_durable(Store& store, bool must_sync) {
   return status;
 }
 
+// Tells the riders what the last sync covered; without durability there is none to wait for.
+void CommitLoop::settle_riders() {
+  if (durability_ != Durability::none && unsynced_since_ != Clock::time_point::max()) return;
+  for (auto* rider : unsynced_) rider->durable();
+  unsynced_.clear();
+}
+
 void CommitLoop::publish(Group group) {
   if (group.appends.empty()) return;
   parts_.hot.publish(std::move(group.records), group.end);
@@ -202,7 +211,7 @@ void CommitLoop::publish(Group group) {
   for (const auto& notify : subscribers_->list) notify();
 }
 
-void CommitLoop::fail_group(Group& group, const std::vector<Rider*>& riders, const rocksdb::Status& status) {
+void CommitLoop::fail_group(Group& group, const rocksdb::Status& status) {
   failing_ = true;
   no_space_ = status.IsNoSpace() || parts_.events.no_space;
   parts_.budget.io_failed();
@@ -210,7 +219,8 @@ void CommitLoop::fail_group(Group& group, const std::vector<Rider*>& riders, con
   const Error error{no_space_ ? ErrorKind::full : ErrorKind::unavailable,
                     "the spool could not be written: " + status.ToString()};
   spdlog::error("{}; nothing since the last good sync was acknowledged; reopening the store", error.sentence);
-  for (auto* rider : riders) rider->failed();
+  for (auto* rider : unsynced_) rider->failed();
+  unsynced_.clear();
   for (auto& append : group.appends) append.done(std::unexpected(error));
   fail_queued(error);
 }

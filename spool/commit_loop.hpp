@@ -69,7 +69,8 @@ class CommitLoop {
   rocksdb::Status make_durable(Store& store, bool must_sync);
   [[nodiscard]] std::chrono::milliseconds sync_delay() const;
   void publish(Group group);
-  void fail_group(Group& group, const std::vector<Rider*>& riders, const rocksdb::Status& status);
+  void settle_riders();
+  void fail_group(Group& group, const rocksdb::Status& status);
   void recover();
   void fail_queued(const Error& error);
   bool reopen_until_stopped();
@@ -88,6 +89,7 @@ class CommitLoop {
   bool stopping_ = false;         // guarded by mutex_
   bool woken_ = false;            // guarded by mutex_
   bool closing_ = false;          // the group being written is one of the last; commit thread
+  std::vector<Rider*> unsynced_;  // riders written since the last sync; commit thread
   Clock::time_point unsynced_since_ = Clock::time_point::max();  // commit thread
   std::atomic<std::uint64_t> groups_{0}, syncs_{0}, stored_bytes_{0};
   std::atomic<bool> failing_{false};

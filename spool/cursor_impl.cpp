@@ -19,6 +19,15 @@ void put_back(std::vector<T>& into, std::vector<T>& from) {
   from.clear();
 }
 
+template <class T>
+void append(std::vector<T>& to, std::vector<T>& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+std::string key_of(const DeadLetter& letter) {
+  return dead_key(letter.destination, letter.seq, letter.trace_id, letter.span_id);
+}
+
 }  // namespace
 
 std::string dead_stats_key(std::string_view cursor) { return std::string("d/").append(cursor); }
@@ -96,15 +105,18 @@ void CursorImpl::settle(const Gap& gap) {
 }
 
 void CursorImpl::when_written(std::move_only_function<void()> done) {
-  std::unique_lock lock(mutex_);
-  if (!dirty_ && !writing_) {
-    lock.unlock();
-    done();
-    return;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (dirty_ || writing_) {
+      (dirty_ ? waiters_ : waiters_writing_).push_back(std::move(done));
+      done = nullptr;
+    }
   }
-  (dirty_ ? changes_ : in_flight_).waiters.push_back(std::move(done));
-  lock.unlock();
-  log_.wake();
+  if (done) {
+    done();
+  } else {
+    log_.wake();
+  }
 }
 
 Accounting CursorImpl::accounting() const {
@@ -140,7 +152,7 @@ void CursorImpl::changed_locked() {
 Rider::Clock::time_point CursorImpl::due() const {
   const std::scoped_lock lock(mutex_);
   if (!dirty_) return Clock::time_point::max();
-  if (changes_.waiters.empty()) return std::max(dirty_since_, last_write_) + kLoneMoveDelay;
+  if (waiters_.empty()) return std::max(dirty_since_, last_write_) + kLoneMoveDelay;
   return last_size_ < kBigProgressBytes ? dirty_since_ : last_write_ + kBigProgressDelay;
 }
 
@@ -151,8 +163,9 @@ bool CursorImpl::wants_to_ride(Clock::time_point now) const {
 
 void CursorImpl::write(Store& store, rocksdb::WriteBatch& batch) {
   const std::scoped_lock lock(mutex_);
-  in_flight_ = std::move(changes_);
-  changes_ = {};
+  Changes now = std::exchange(changes_, {});
+  for (auto& waiter : waiters_) waiters_writing_.push_back(std::move(waiter));
+  waiters_.clear();
   dirty_ = false;
   writing_ = true;
   last_write_ = Clock::now();
@@ -161,62 +174,88 @@ void CursorImpl::write(Store& store, rocksdb::WriteBatch& batch) {
   last_size_ = written_progress_.size();
   auto* state = store.family(Family::state);
   batch.Put(state, cursor_key(name_), written_progress_).PermitUncheckedError();
-  for (const auto& mark : in_flight_.marks) {
+  for (const auto& mark : now.marks) {
     batch.Put(state, mark_key(name_, mark.seq, mark.trace), encode_mark(mark.size)).PermitUncheckedError();
     has_marks_ = true;
   }
-  if (!in_flight_.dead.empty() || !in_flight_.dropped.empty() || dead_dirty_) write_dead(store, batch);
+  if (!now.dead.empty() || !now.dead_again.empty() || !now.dropped.empty() || dead_dirty_)
+    write_dead(now, store, batch);
+  append(in_flight_.marks, now.marks);
+  append(in_flight_.dead, now.dead);
+  append(in_flight_.dead_again, now.dead_again);
+  append(in_flight_.dropped, now.dropped);
 }
 
-void CursorImpl::write_dead(Store& store, rocksdb::WriteBatch& batch) {
-  auto* family = store.family(Family::dead);
-  for (const auto& letter : in_flight_.dead) {
-    const std::string key = dead_key(letter.destination, letter.seq, letter.trace_id, letter.span_id);
-    std::string before;
-    if (store.db().Get(rocksdb::ReadOptions(), family, key, &before).ok()) {  // it replaces itself
-      --dead_.letters;
-      dead_.bytes -= std::min<std::uint64_t>(dead_.bytes, key.size() + before.size());
-      if (const auto old = decode_dead_letter(before))
-        dead_.spans -= std::min<std::uint64_t>(dead_.spans, old->spans);
-    }
-    const std::string value = encode(letter);
-    batch.Put(family, key, value).PermitUncheckedError();
-    dead_.destination = letter.destination;
+void CursorImpl::count_dead(std::uint64_t bytes, std::uint64_t spans, int sign) {
+  if (sign > 0) {
     ++dead_.letters;
-    dead_.bytes += key.size() + value.size();
-    dead_.spans += letter.spans;
+    dead_.bytes += bytes;
+    dead_.spans += spans;
+  } else {
+    dead_.letters -= std::min<std::uint64_t>(dead_.letters, 1);
+    dead_.bytes -= std::min(dead_.bytes, bytes);
+    dead_.spans -= std::min(dead_.spans, spans);
   }
-  for (const auto& dropped : in_flight_.dropped) batch.Delete(family, dropped.key).PermitUncheckedError();
+}
+
+void CursorImpl::write_dead(const Changes& now, Store& store, rocksdb::WriteBatch& batch) {
+  auto* family = store.family(Family::dead);
+  for (const auto& letter : now.dead) {
+    const std::string key = key_of(letter);
+    std::string before;
+    if (!store.db().Get(rocksdb::ReadOptions(), family, key, &before).ok()) continue;
+    const auto old = decode_dead_letter(before);  // it replaces itself
+    count_dead(key.size() + before.size(), old ? old->spans : 0, -1);
+  }
+  for (const auto* letters : {&now.dead, &now.dead_again}) {
+    for (const auto& letter : *letters) {
+      const std::string key = key_of(letter);
+      const std::string value = encode(letter);
+      batch.Put(family, key, value).PermitUncheckedError();
+      dead_.destination = letter.destination;
+      count_dead(key.size() + value.size(), letter.spans, 1);
+    }
+  }
+  for (const auto& dropped : now.dropped) batch.Delete(family, dropped.key).PermitUncheckedError();
   batch.Put(store.family(Family::state), dead_stats_key(name_), encode(dead_)).PermitUncheckedError();
   dead_dirty_ = true;  // until durable: a second try writes the stats again
 }
 
-void CursorImpl::durable() {
-  Changes done;
+void CursorImpl::written() {
+  std::vector<std::move_only_function<void()>> waiters;
   {
     const std::scoped_lock lock(mutex_);
-    done = std::exchange(in_flight_, {});
     writing_ = false;
-    dead_dirty_ = false;
-    if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
-    durable_ = written_;
-    durable_progress_.swap(written_progress_);
+    waiters.swap(waiters_writing_);
   }
-  for (auto& waiter : done.waiters) waiter();
+  for (auto& waiter : waiters) waiter();
+}
+
+void CursorImpl::durable() {
+  const std::scoped_lock lock(mutex_);
+  in_flight_ = {};
+  dead_dirty_ = false;
+  if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
+  durable_ = written_;
+  durable_progress_ = written_progress_;
 }
 
 void CursorImpl::failed() {
   const std::scoped_lock lock(mutex_);
-  for (const auto& letter : in_flight_.dead) {  // counted again when written again
-    const std::string key = dead_key(letter.destination, letter.seq, letter.trace_id, letter.span_id);
-    --dead_.letters;
-    dead_.bytes -= std::min<std::uint64_t>(dead_.bytes, key.size() + encode(letter).size());
-    dead_.spans -= std::min<std::uint64_t>(dead_.spans, letter.spans);
+  for (const auto* letters : {&in_flight_.dead, &in_flight_.dead_again}) {
+    for (const auto& letter : *letters) {  // counted again when written again
+      count_dead(key_of(letter).size() + encode(letter).size(), letter.spans, -1);
+    }
   }
   put_back(changes_.marks, in_flight_.marks);
-  put_back(changes_.dead, in_flight_.dead);
+  // The store may hold them already: they are counted without a look at it.
+  append(changes_.dead_again, in_flight_.dead_again);
+  append(changes_.dead_again, in_flight_.dead);
+  in_flight_.dead.clear();
+  in_flight_.dead_again.clear();
   put_back(changes_.dropped, in_flight_.dropped);
-  put_back(changes_.waiters, in_flight_.waiters);
+  for (auto& waiter : waiters_writing_) waiters_.push_back(std::move(waiter));
+  waiters_writing_.clear();
   writing_ = false;
   changed_locked();
 }
@@ -271,9 +310,7 @@ void CursorImpl::drop_dead(std::vector<DeadKey> keys) {
   {
     const std::scoped_lock lock(mutex_);
     for (auto& key : keys) {
-      --dead_.letters;
-      dead_.bytes -= std::min(dead_.bytes, key.bytes);
-      dead_.spans -= std::min(dead_.spans, key.spans);
+      count_dead(key.bytes, key.spans, -1);
       progress_.move_counts(Outcome::dead, Outcome::dropped, key.spans);
       changes_.dropped.push_back(std::move(key));
     }

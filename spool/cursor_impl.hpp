@@ -50,6 +50,7 @@ class CursorImpl final : public Cursor, public Rider {
   Clock::time_point due() const override;
   bool wants_to_ride(Clock::time_point now) const override;
   void write(Store& store, rocksdb::WriteBatch& batch) override;
+  void written() override;
   void durable() override;
   void failed() override;
 
@@ -79,21 +80,24 @@ class CursorImpl final : public Cursor, public Rider {
   struct Changes {
     std::vector<MarkWrite> marks;
     std::vector<DeadLetter> dead;
+    std::vector<DeadLetter> dead_again;  // written before a failure
     std::vector<DeadKey> dropped;
-    std::vector<std::move_only_function<void()>> waiters;  // for these changes to be written
   };
   void changed_locked();
-  void write_dead(Store& store, rocksdb::WriteBatch& batch);
+  void count_dead(std::uint64_t bytes, std::uint64_t spans, int sign);
+  void write_dead(const Changes& now, Store& store, rocksdb::WriteBatch& batch);
 
   const std::string name_;
   const Log log_;
   mutable std::mutex mutex_;  // guards all below; never held while calling log_.wake
   Progress progress_;
   DeadStats dead_;
-  Changes changes_;    // since the last write
-  Changes in_flight_;  // written, not durable yet
+  Changes changes_;                                               // since the last write
+  Changes in_flight_;                                             // written, not durable yet
+  std::vector<std::move_only_function<void()>> waiters_;          // for what is to be written
+  std::vector<std::move_only_function<void()>> waiters_writing_;  // for what is being written
   bool dirty_ = false;
-  bool writing_ = false;  // between write and durable or failed
+  bool writing_ = false;  // between write and written or failed
   bool dead_dirty_ = false;
   bool active_ = false;
   bool has_marks_ = true;  // on disk, maybe

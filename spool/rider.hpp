@@ -1,5 +1,5 @@
 // Something whose changes ride in commit groups: a cursor's moves, small values. Called on the commit thread,
-// in the order write, then durable or failed; what changed meanwhile rides in the next group.
+// in the order write, written, then durable or failed; what changed meanwhile rides in the next group.
 #pragma once
 
 #include <chrono>
@@ -22,6 +22,9 @@ class Rider {
   // cut.
   [[nodiscard]] virtual bool must_sync() const { return false; }
   virtual void write(Store& store, rocksdb::WriteBatch& batch) = 0;
+  // What was written last is in the kernel: a killed process keeps it, a power cut may still take it.
+  virtual void written() {}
+  // All that was written so far is on disk. May come several writes later.
   virtual void durable() = 0;
   // Nothing of it can be relied on: everything has to be written again.
   virtual void failed() = 0;

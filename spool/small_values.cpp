@@ -70,6 +70,7 @@ void SmallValues::write(Store& store, rocksdb::WriteBatch& batch) {
   const std::scoped_lock lock(mutex_);
   auto* state = store.family(Family::state);
   for (auto& [key, change] : changes_) {
+    if (change.in_flight) continue;  // written before, not synced yet
     if (change.value) {
       batch.Put(state, put_key(key), *change.value).PermitUncheckedError();
     } else {
@@ -77,7 +78,7 @@ void SmallValues::write(Store& store, rocksdb::WriteBatch& batch) {
     }
     change.in_flight = true;
   }
-  waiting_in_flight_ = std::move(waiting_);
+  for (auto& done : waiting_) waiting_in_flight_.push_back(std::move(done));
   waiting_.clear();
   dirty_ = false;
   due_ = Clock::time_point::max();

@@ -101,6 +101,58 @@ TEST_F(FaultTest, ComesBackAfterFailedWritesWithItsCursorsInPlace) {
   EXPECT_EQ(a.accepted, a.settled.total() + a.pending);
 }
 
+TEST_F(FaultTest, TrimsNothingWhoseDeadLettersAPowerCutCouldTake) {
+  open();
+  auto* c = cursor("a");
+  for (unsigned i = 0; i < 10; ++i)
+    ASSERT_TRUE(append(*spool, entry_of(text_payload(900, i), {trace_of(i)}, 1)));
+  for (Seq seq = 1; seq <= 10; ++seq) {
+    Settled settled{seq, 1, 1, std::nullopt, SpanCounts::of(Outcome::dead, 1), {}};
+    DeadLetter letter;
+    letter.destination = "a";
+    letter.seq = seq;
+    settled.dead.push_back(std::move(letter));
+    std::vector<Settled> list;
+    list.push_back(std::move(settled));
+    c->settle(std::move(list));
+    std::promise<void> written;
+    c->when_written([&written] { written.set_value(); });
+    written.get_future().wait();
+  }
+  crash();
+  open();
+  c = cursor("a");
+  // Each record is still there to be sent again, or its letter is.
+  const auto letters = spool->dead_letters("a", 100)->size();
+  EXPECT_EQ(letters, c->accounting().settled[Outcome::dead]);
+  EXPECT_EQ(letters + c->accounting().pending, 10U);
+  EXPECT_EQ(read_all(c->position()).size(), c->accounting().pending);
+}
+
+TEST_F(FaultTest, WritesAgainWhatWasWrittenButNotSyncedWhenASyncFailed) {
+  open();
+  auto* c = cursor("a");
+  for (unsigned i = 0; i < 4; ++i)
+    ASSERT_TRUE(append(*spool, entry_of(text_payload(900, i), {trace_of(i)}, 1)));
+  c->settle({{2, 1, 1, std::nullopt, SpanCounts::of(Outcome::delivered, 1), {}}});
+  DeadLetter letter;
+  letter.destination = "a";
+  letter.seq = 3;
+  c->settle({{3, 1, 1, std::nullopt, SpanCounts::of(Outcome::dead, 1), {letter}}});
+  std::promise<void> written;
+  c->when_written([&written] { written.set_value(); });
+  written.get_future().wait();
+  disk->failing_syncs = 1;
+  ASSERT_TRUE(eventually([&] { return append(*spool, entry_of("after", {}, 1)) && disk->failed == 1; }));
+  ASSERT_TRUE(append(*spool, entry_of("after", {}, 1)));
+  crash();
+  open();
+  EXPECT_TRUE(cursor("a")->settled(2));
+  EXPECT_TRUE(cursor("a")->settled(3));
+  EXPECT_EQ(spool->dead_letters("a", 10)->size(), 1U);
+  EXPECT_EQ(spool->status().dead_letters, 1U);
+}
+
 TEST_F(FaultTest, NeverTrimsBeforeTheCursorsMoveIsDurable) {
   for (int round = 0; round < 3; ++round) {
     open();
