@@ -13,9 +13,9 @@ inline constexpr std::size_t kHotBytes = 16U << 20;          // newest payloads,
 inline constexpr std::size_t kHotRecords = 64U << 10;        // headers count too when payloads are tiny
 inline constexpr std::size_t kHotRecordOverheadBytes = 256;  // header, pointers and counters of one record
 inline constexpr std::size_t kBlockCacheBytes = 8U << 20;
-inline constexpr std::size_t kLogBufferBytes = 8U << 20;  // one memtable of the log
+inline constexpr std::size_t kLogBufferBytes = 16U << 20;  // one memtable of the log
 inline constexpr std::size_t kHeldBytes = 64U << 20;      // instead, while the disk is full
-inline constexpr int kLogBuffers = 4;                     // being filled, and waiting for their flush
+inline constexpr int kLogBuffers = 3;                     // being filled, and waiting for their flush
 inline constexpr std::size_t kIndexBufferBytes = 2U << 20;
 inline constexpr std::size_t kSmallBufferBytes = 1U << 20;  // of state, traces, parked, dead
 inline constexpr int kOpenTables = 128;                     // table readers kept open
@@ -45,8 +45,8 @@ inline constexpr std::size_t kRocksLogBytes = 256U << 10;
 inline constexpr std::size_t kRocksLogFiles = 3;
 
 // --- housekeeping
-inline constexpr std::chrono::milliseconds kHousekeepingStep{100};
-inline constexpr std::chrono::milliseconds kTrimDelay{500};
+inline constexpr std::chrono::milliseconds kHousekeepingStep{40};
+inline constexpr std::chrono::milliseconds kTrimDelay{40};
 inline constexpr std::chrono::seconds kSideFileDelay{10};  // totals in the side file may be this old
 inline constexpr std::size_t kOdometerMarks = 4096;
 inline constexpr std::chrono::seconds kRetainWindow{10};  // retention pays only if it lasts this long
