@@ -24,6 +24,11 @@ class Listener : public rocksdb::EventListener {
       spdlog::warn("spool: the store met an error in the background: {}", status->ToString());
     }
   }
+  // Not by RocksDB: we close the store and reopen it, and its close would wait for this recovery, which on a
+  // full filesystem has no end.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
   void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
     if (info.cf_name == kFamilyNames[0]) events_->log_compacted_bytes += info.stats.total_output_bytes;
   }

@@ -57,7 +57,9 @@ class Daemon:
                 [BINARY, "run", "--config", self.directory / "spanferry.yaml"], env=self.env, stdout=log, stderr=log
             )
         wait_until(self._ready, lambda: f"a ready daemon\n{self.log_tail()}", seconds, every=0.005)
-        return (time.monotonic() - began) * 1e3
+        took_ms = (time.monotonic() - began) * 1e3
+        wait_until(lambda: self.status()["destinations"], "destinations in the status", seconds)
+        return took_ms
 
     def write_config(self):
         # JSON is YAML.
