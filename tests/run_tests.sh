@@ -34,7 +34,7 @@ changed_sources() {
 
 stage_tidy() {
   configured release
-  changed_sources | grep -v '^tests/fuzz/' | xargs -r -n 4 -P "$jobs" clang-tidy-19 -p build/release --quiet
+  { changed_sources | grep -v '^tests/fuzz/' || true; } | xargs -r -n 4 -P "$jobs" clang-tidy-19 -p build/release --quiet
 }
 
 unit_tests() {

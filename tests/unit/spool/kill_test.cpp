@@ -1,9 +1,11 @@
 // A process that dies at any moment: what it acknowledged is there afterwards.
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <set>
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,20 +29,25 @@ TEST_F(KilledProcess, DISABLED_AppendsUntilItIsKilled) {
   open();
   cursor("a");
   const auto base = static_cast<std::uint32_t>(spool->end());
+  std::atomic<unsigned> waiting{0};
   for (std::uint32_t i = 0;; ++i) {
+    while (waiting > 64) ::usleep(100);  // a slow disk must not let unacknowledged records fill the spool
     const std::uint32_t number = base * 1000 + i;
     std::string payload = text_payload(50 + number * 7919 % 60'000, number);
     std::memcpy(payload.data(), &number, sizeof number);
     std::vector<Entry> entries;
     entries.push_back(entry_of(std::move(payload), {trace_of(number)}, 1));
-    spool->append(std::move(entries), [number, pipe](Result<Appended> result) {
+    ++waiting;
+    spool->append(std::move(entries), [&waiting, number, pipe](Result<Appended> result) {
+      --waiting;
       if (result && ::write(pipe, &number, sizeof number) != sizeof number) ::_exit(4);
     });
     if (i % 8 == 7) ::usleep(500);  // a pace, so that groups differ in size
   }
 }
 
-pid_t start_process(const std::string& directory, int pipe) {
+pid_t start_process(const std::string& directory, const int (&ends)[2]) {
+  const int pipe = ends[1];
   const std::string directory_variable = std::string(kDirectory) + "=" + directory;
   const std::string pipe_variable = std::string(kPipe) + "=" + std::to_string(pipe);
   std::array<char*, 4> arguments{const_cast<char*>("test_spool"),
@@ -53,6 +60,8 @@ pid_t start_process(const std::string& directory, int pipe) {
   environment.push_back(nullptr);
   const pid_t child = ::fork();
   if (child == 0) {
+    ::close(ends[0]);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // nothing is left running when the test is killed
     ::execve("/proc/self/exe", arguments.data(), environment.data());
     ::_exit(5);
   }
@@ -64,7 +73,7 @@ TEST_F(SpoolTest, KeepsEverythingAcknowledgedBeforeAKill) {
   for (int round = 0; round < 6; ++round) {
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
-    const pid_t child = start_process(directory.path(), ends[1]);
+    const pid_t child = start_process(directory.path(), ends);
     ASSERT_GE(child, 0);
     ::close(ends[1]);
     std::uint32_t number = 0;
