@@ -36,6 +36,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+: >"$work/log"
 # Nothing of the caller's environment configures it: that is the point.
 env -i PATH="$PATH" HOME="$HOME" TMPDIR="$work" build/release/spanferry demo >"$work/log" 2>&1 &
 daemon=$!
