@@ -19,15 +19,16 @@ def quiet(daemon):
 
 
 @pytest.fixture
-def neighbour(quiet, scratch):
-    """A well-behaved app beside the trouble; at the end all it sent was taken, soon."""
+def neighbour(quiet, scratch, soak):
+    """A well-behaved app beside the trouble; at the end all it sent was taken (and soon, where times are asserted)."""
     load = Load(quiet.address, scratch / "neighbour", seconds=120, seed=9, connections=2, rate=50)
     wait_until(lambda: quiet.status()["accepted"]["spans"] > 0, "a neighbour at work")
     yield load
     report = load.stop()
     assert report["acked_requests"] > 0
     assert report["acked_requests"] == report["sent_requests"], report
-    assert report["max_ms"] < 2000, report
+    if soak:
+        assert report["max_ms"] < 2000, report
 
 
 def body_of(answer):

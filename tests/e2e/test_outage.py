@@ -64,11 +64,13 @@ def test_an_answer_cut_in_the_middle_is_no_answer(daemon, load_sink, proxied, sc
     assert (result["missing"], result["extra"]) == (0, 0), result
 
 
-def test_a_slow_far_side_slows_no_app(daemon, load_sink, scratch):
+def test_a_slow_far_side_slows_no_app(daemon, load_sink, scratch, soak):
     d = daemon(destinations=[destination(load_sink.url)])
     load_sink.set("ok", delay_ms=300)
     report = Load(d.address, scratch / "ledger", seconds=2, seed=1, connections=8, rate=400).report()
-    assert report["p99_ms"] < 250 and report["max_ms"] < 1000, report
+    assert report["acked_requests"] == report["sent_requests"], report
+    if soak:
+        assert report["p99_ms"] < 50 and report["max_ms"] < 1000, report
     load_sink.set("ok")
     d.wait_until_settled("backend")
     assert load_sink.compare(scratch / "ledger")["missing"] == 0
