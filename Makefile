@@ -12,16 +12,16 @@ build/%/build.ninja:
 	cmake --preset $*
 
 # Stages can be chosen: make test STAGES="lint unit"
-test:
+test: install
 	tests/run_tests.sh $(STAGES)
 
-lint: build/release/build.ninja
+lint: install build/release/build.ninja
 	tests/run_tests.sh lint tidy
 
-bench: build
+bench: install build
 	$(PYTHON) bench/run.py
 
-soak: build
+soak: install build
 	$(PYTHON) -m pytest -p no:cacheprovider tests/e2e tests/faults --soak
 
 demo:
