@@ -143,8 +143,10 @@ void CommitLoop::commit(Group group) {
   rocksdb::Status status;
   {
     const auto store = parts_.store.access();
+    auto writing = parts_.store.writing();
     status = parts_.events.background_error ? rocksdb::Status::IOError("an error in the background")
                                             : write(*store, group, riders);
+    if (!status.ok()) writing.failed();
   }
   if (!status.ok()) {
     fail_group(group, status);

@@ -38,7 +38,8 @@ void SpoolImpl::housekeep() {
 
 void SpoolImpl::release_memtables() {
   const auto store = store_.access();
-  if (!store) return;
+  const auto writing = store_.writing();
+  if (!store || !writing) return;
   held_ = false;
   if (auto released = store->release(); !released) spdlog::warn("spool: {}", released.error().sentence);
 }

@@ -87,7 +87,8 @@ bool LocalView::step() {
   std::string cursor;
   put_varint(cursor, next);
   write.Put(family, view_cursor_key(), cursor).PermitUncheckedError();
-  if (!store->db().Write(derived(), &write).ok()) return false;
+  const auto writing = parts_.store.writing();
+  if (!writing || !store->db().Write(derived(), &write).ok()) return false;
   next_ = next;
   return next < parts_.hot.end().seq;
 }

@@ -41,7 +41,7 @@ class StoreTest : public ::testing::Test {
 
 TEST_F(StoreTest, MovesTheLogsTablesDownWithoutRewritingThem) {
   auto store = open();
-  write(*store, 1, 1000, 60'000);
+  write(*store, 1, 2000, 60'000);
   ASSERT_TRUE(store->flush());
   ASSERT_TRUE(eventually([&] {
     std::string level0;
