@@ -40,22 +40,22 @@ void CommitLoop::append(std::vector<Entry> entries, AppendHandler done) {
     refusal = Error{ErrorKind::too_large,
                     fmt::format("an append of {} bytes; at most {}", append.bytes, kMaxEntryBytes)};
   }
-  if (!refusal) {
-    const std::scoped_lock lock(mutex_);
-    if (stopping_) {
-      refusal = Error{ErrorKind::cancelled, "the spool is closing"};
-    } else if (queued_bytes_ > kQueueBytes) {
-      refusal = Error{ErrorKind::unavailable, "the disk does not keep up: too much waits to be committed"};
-    } else {
-      queued_bytes_ += append.bytes;
-      queue_.push_back(std::move(append));
-    }
-  }
+  if (!refusal) refusal = enqueue(append);
   if (refusal) {
     append.done(std::unexpected(std::move(*refusal)));
-    return;
+  } else {
+    wake_.notify_one();
   }
-  wake_.notify_one();
+}
+
+std::optional<Error> CommitLoop::enqueue(Append& append) {
+  const std::scoped_lock lock(mutex_);
+  if (stopping_) return Error{ErrorKind::cancelled, "the spool is closing"};
+  if (queued_bytes_ > kQueueBytes)
+    return Error{ErrorKind::unavailable, "the disk does not keep up: too much waits to be committed"};
+  queued_bytes_ += append.bytes;
+  queue_.push_back(std::move(append));
+  return std::nullopt;
 }
 
 void CommitLoop::add(Rider* rider) {

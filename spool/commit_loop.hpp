@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -61,6 +62,8 @@ class CommitLoop {
   };
 
   void run();
+  // Takes `append` into the queue, or says why not and leaves it as it is.
+  std::optional<Error> enqueue(Append& append);
   // Waits for something to do; false: nothing is left and the loop is to end.
   bool next_group(Group& group);
   [[nodiscard]] Clock::time_point riders_due() const;
