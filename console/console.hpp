@@ -24,6 +24,7 @@ struct Sources {
   std::string version;
   std::string instance;
   std::function<double()> uptime_s;
+  std::function<bool()> started;  // false until every destination is there; empty: it is
   std::function<IngestStatus()> ingest;
   std::function<std::vector<DestinationStatus>()> destinations;
   std::function<std::vector<TraceDelivery>(const TraceId&, const std::vector<Seq>&)> delivery;

@@ -47,7 +47,8 @@ Reply livez(const Sources& sources) {
 
 Reply readyz(const Sources& sources, std::string_view query) {
   const SpoolStatus spool = sources.spool->status();
-  const bool accepting = sources.spool->accepting();
+  const bool started = !sources.started || sources.started();
+  const bool accepting = started && sources.spool->accepting();
   bool destinations_are_ok = true;
   Reply reply;
   JsonWriter json(reply.body);
@@ -55,7 +56,7 @@ Reply readyz(const Sources& sources, std::string_view query) {
   if (accepting) {
     json.null();
   } else {
-    json.value(spool.not_accepting_reason);
+    json.value(started ? std::string_view(spool.not_accepting_reason) : "starting");
   }
   json.field("draining", sources.ingest ? sources.ingest().draining : false)
       .key("destinations")

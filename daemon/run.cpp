@@ -61,6 +61,7 @@ class Daemon {
     }
     uploader_ = std::move(*uploader);
     delivering_ = uploader_.get();
+    started_ = true;
     return {};
   }
 
@@ -127,6 +128,7 @@ class Daemon {
     sources_.spool = spool_.get();
     sources_.version = SPANFERRY_VERSION;
     sources_.uptime_s = [started] { return std::chrono::duration<double>(Clock::now() - started).count(); };
+    sources_.started = [this] { return started_.load(); };
     // The doors answer while destinations are still being set up, and before start() has returned.
     sources_.ingest = [this] {
       const auto* server = serving_.load();
@@ -171,6 +173,7 @@ class Daemon {
   // Declared in the order of their lives: the doors close first, the spool last.
   std::unique_ptr<spool::Spool> spool_;
   std::atomic<uploader::Uploader*> delivering_ = nullptr;
+  std::atomic<bool> started_ = false;
   std::atomic<ingest::Server*> serving_ = nullptr;
   std::unique_ptr<uploader::Uploader> uploader_;
   std::unique_ptr<ingest::Server> server_;

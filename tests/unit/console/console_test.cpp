@@ -85,6 +85,7 @@ class Console : public testing::Test {
       .version = "1.2.3",
       .instance = "here",
       .uptime_s = [] { return 5.5; },
+      .started = {},
       .ingest =
           [] {
             IngestStatus s;
@@ -223,6 +224,16 @@ TEST_F(Console, IsReadyWheneverSpansAreTakenWhateverTheDestinationsDo) {
   const Reply full = readyz(sources, "");
   EXPECT_EQ(full.status, 503);
   EXPECT_EQ(Parsed(full.body).text("/reason"), "max_bytes");
+}
+
+TEST_F(Console, IsNotReadyBeforeItsDestinationsAreThere) {
+  bool started = false;
+  sources.started = [&started] { return started; };
+  const Reply early = readyz(sources, "");
+  EXPECT_EQ(early.status, 503);
+  EXPECT_NE(early.body.find("\"starting\""), std::string::npos) << early.body;
+  started = true;
+  EXPECT_EQ(readyz(sources, "").status, 200);
 }
 
 TEST_F(Console, IsAliveWhileTheSpoolCommits) {
