@@ -28,6 +28,13 @@ void Budget::wrote(std::uint64_t bytes) {
   judge(false);
 }
 
+bool Budget::room_for(std::uint64_t bytes) {
+  if (free_bytes(layout_.root) >= bytes + kDiskGuardBytes) return true;
+  no_space_ = true;
+  judge(false);
+  return false;
+}
+
 void Budget::judge(bool may_resume) {
   const Full was = full_;
   const std::uint64_t slack = was == Full::no ? 0 : kResumeBytes;

@@ -24,6 +24,10 @@ class Budget {
   void measure();
   // Bytes written to the log. Appends stop here, between two looks at the disk.
   void wrote(std::uint64_t bytes);
+  // Asks the filesystem now: whether `bytes` can be written with kDiskGuardBytes to spare. If not, appends
+  // stop as after `no_space`. A write that fails for want of space costs a reopening of the store, so it is
+  // not tried.
+  bool room_for(std::uint64_t bytes);
   // From here on appends are refused, whatever the budgets say, until `io_recovered`.
   void io_failed() { io_failed_ = true; }
   // The disk was full: nothing is taken until it has some room, whatever min_free_bytes says.

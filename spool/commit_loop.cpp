@@ -140,6 +140,7 @@ void CommitLoop::commit(Group group) {
     }
   }
   group.end = parts_.hot.end();
+  refuse_without_room(group);
   rocksdb::Status status;
   {
     const auto store = parts_.store.access();
@@ -158,6 +159,18 @@ void CommitLoop::commit(Group group) {
   for (auto* rider : riders) rider->written();
   settle_riders();
   publish(std::move(group));
+}
+
+void CommitLoop::refuse_without_room(Group& group) {
+  std::uint64_t bytes = 0;
+  for (const auto& append : group.appends) bytes += append.bytes;
+  if (bytes == 0 || parts_.budget.room_for(bytes)) return;
+  const auto refusal = parts_.budget.refusal();
+  for (auto& append : group.appends) {
+    append.done(
+        std::unexpected(refusal.value_or(Error{ErrorKind::full, "the filesystem has no space left"})));
+  }
+  group.appends.clear();
 }
 
 rocksdb::Status CommitLoop::write(Store& store, Group& group, const std::vector<Rider*>& riders) {

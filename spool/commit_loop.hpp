@@ -68,6 +68,8 @@ class CommitLoop {
   bool next_group(Group& group);
   [[nodiscard]] Clock::time_point riders_due() const;
   void commit(Group group);
+  // Moves go on when appends cannot: they are what makes room.
+  void refuse_without_room(Group& group);
   rocksdb::Status write(Store& store, Group& group, const std::vector<Rider*>& riders);
   rocksdb::Status make_durable(Store& store, bool must_sync);
   [[nodiscard]] std::chrono::milliseconds sync_delay() const;

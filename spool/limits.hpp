@@ -39,8 +39,9 @@ inline constexpr std::uint64_t kReserveBytes = 16ULL << 20;  // cursors, puts, d
 inline constexpr std::uint64_t kResumeBytes = 2ULL << 20;    // free again before appends resume
 inline constexpr std::uint64_t kReserveFileBytes = 8ULL << 20;  // given up when the disk is full
 inline constexpr std::uint64_t kNoSpaceResumeBytes = 24ULL
-                                                     << 20;  // free before we write to a disk that was full
-inline constexpr std::uint64_t kDropStepBytes = 8ULL << 20;  // dropped at once by when_full: drop_oldest
+                                                     << 20;    // free before we write to a disk that was full
+inline constexpr std::uint64_t kDiskGuardBytes = 16ULL << 20;  // less free: appends are not even tried
+inline constexpr std::uint64_t kDropStepBytes = 8ULL << 20;    // dropped at once by when_full: drop_oldest
 inline constexpr std::size_t kRocksLogBytes = 256U << 10;
 inline constexpr std::size_t kRocksLogFiles = 3;
 

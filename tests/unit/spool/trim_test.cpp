@@ -81,7 +81,7 @@ TEST_F(TrimTest, GoesOnCountingWhereAFullyTrimmedLogEnded) {
 TEST_F(TrimTest, RefusesWhenFullAndResumesByItself) {
   open();
   auto* c = cursor("a");
-  const unsigned taken = fill(3000);
+  const unsigned taken = fill(5000);
   ASSERT_LT(taken, 3000U);
   EXPECT_EQ(last_error.error().kind, ErrorKind::full);
   EXPECT_NE(last_error.error().sentence.find("max_bytes 96 MiB"), std::string::npos)
@@ -129,14 +129,14 @@ TEST_F(TrimTest, KeepsWhatIsRetainedWhenThereIsOnlyTheLocalView) {
 }
 
 TEST_F(TrimTest, SurvivesAFullFilesystemWithoutLosingWhatItAcknowledged) {
-  if (::geteuid() != 0 || ::mount("tmpfs", directory.path().c_str(), "tmpfs", 0, "size=60m,mode=0700") != 0) {
+  if (::geteuid() != 0 || ::mount("tmpfs", directory.path().c_str(), "tmpfs", 0, "size=100m,mode=0700") != 0) {
     GTEST_SKIP() << "a tmpfs of limited size can only be mounted by root";
   }
   const Unmounts at_the_end(directory.path());
   open();
   auto* c = cursor("a");
-  const unsigned taken = fill(3000);
-  EXPECT_LT(taken, 3000U);
+  const unsigned taken = fill(5000);
+  EXPECT_LT(taken, 5000U);
   EXPECT_TRUE(last_error.error().kind == ErrorKind::full || last_error.error().kind == ErrorKind::unavailable)
       << last_error.error().sentence;
   ASSERT_TRUE(eventually([&] { return spool->status().not_accepting_reason != "io_error"; }));
