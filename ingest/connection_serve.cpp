@@ -136,29 +136,31 @@ Task<Answer> Connection::keep_traces(const Head& head, std::string body, Coding 
   const bool plain = coding == Coding::identity && encoding == OtlpEncoding::protobuf;
   if (plain && body.size() <= kInlineBodyBytes) {
     prepared = finish(scan_and_keep(std::move(body), false));
-  } else if (encoding == OtlpEncoding::protobuf && !plain && body.size() <= kInlineInflateBytes) {
-    // Small both ways: done here. What grows large is begun anew on the worker.
-    auto inflated = body.empty() ? Result<std::string>() : inflate(body, coding, {kInlineBodyBytes, {}});
-    if (inflated) {
-      prepared = finish(scan_and_keep(std::move(*inflated), false));
-    } else if (inflated.error().kind != ErrorKind::too_large) {
-      prepared = std::unexpected(std::move(inflated.error()));
+  } else {
+    if (encoding == OtlpEncoding::protobuf && !plain && body.size() <= kInlineInflateBytes) {
+      // Small both ways: done here. What grows large is begun anew on the worker.
+      auto inflated = body.empty() ? Result<std::string>() : inflate(body, coding, {kInlineBodyBytes, {}});
+      if (inflated) {
+        prepared = finish(scan_and_keep(std::move(*inflated), false));
+      } else if (inflated.error().kind != ErrorKind::too_large) {
+        prepared = std::unexpected(std::move(inflated.error()));
+      }
     }
-  }
-  if (!prepared) {
-    const std::uint64_t max_json_bytes = settings.max_inflight_bytes / kJsonMemoryFactor;
-    InflateBounds bounds{settings.max_body_bytes, [&](std::uint64_t bytes) {
-                           const std::uint64_t from_credit = std::min(credit, bytes);
-                           if (bytes > from_credit && !reservation.grow(bytes - from_credit)) return false;
-                           credit -= from_credit;
-                           return true;
-                         }};
-    if (encoding == OtlpEncoding::json) bounds.max_bytes = std::min(bounds.max_bytes, max_json_bytes);
-    prepared = co_await wait_for<Result<Prepared>>(context_.mailbox, [&](auto done) {
-      boost::asio::post(context_.worker, [&, done = std::move(done)]() mutable {
-        done(finish(decode_traces(std::move(body), coding, encoding, bounds, max_json_bytes)));
+    if (!prepared) {
+      const std::uint64_t max_json_bytes = settings.max_inflight_bytes / kJsonMemoryFactor;
+      InflateBounds bounds{settings.max_body_bytes, [&](std::uint64_t bytes) {
+                             const std::uint64_t from_credit = std::min(credit, bytes);
+                             if (bytes > from_credit && !reservation.grow(bytes - from_credit)) return false;
+                             credit -= from_credit;
+                             return true;
+                           }};
+      if (encoding == OtlpEncoding::json) bounds.max_bytes = std::min(bounds.max_bytes, max_json_bytes);
+      prepared = co_await wait_for<Result<Prepared>>(context_.mailbox, [&](auto done) {
+        boost::asio::post(context_.worker, [&, done = std::move(done)]() mutable {
+          done(finish(decode_traces(std::move(body), coding, encoding, bounds, max_json_bytes)));
+        });
       });
-    });
+    }
   }
   if (!*prepared) co_return decoding_failure(head, prepared->error());
 
