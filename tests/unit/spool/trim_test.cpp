@@ -129,7 +129,8 @@ TEST_F(TrimTest, KeepsWhatIsRetainedWhenThereIsOnlyTheLocalView) {
 }
 
 TEST_F(TrimTest, SurvivesAFullFilesystemWithoutLosingWhatItAcknowledged) {
-  if (::geteuid() != 0 || ::mount("tmpfs", directory.path().c_str(), "tmpfs", 0, "size=100m,mode=0700") != 0) {
+  if (::geteuid() != 0 ||
+      ::mount("tmpfs", directory.path().c_str(), "tmpfs", 0, "size=100m,mode=0700") != 0) {
     GTEST_SKIP() << "a tmpfs of limited size can only be mounted by root";
   }
   const Unmounts at_the_end(directory.path());
