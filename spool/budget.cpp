@@ -87,6 +87,4 @@ std::string Budget::reason() const {
   return {};
 }
 
-bool Budget::reserve_left() const { return bytes() < max_bytes_ + kReserveBytes; }
-
 }  // namespace spanferry::spool

@@ -42,8 +42,6 @@ class Budget {
   // max_bytes | min_free_bytes | io_error; empty while appends are taken.
   [[nodiscard]] std::string reason() const;
   [[nodiscard]] std::uint64_t bytes() const { return measured_.load() + wrote_.load(); }
-  // Whether cursors, puts and dead letters may still grow the directory.
-  [[nodiscard]] bool reserve_left() const;
 
  private:
   void judge(bool may_resume);
