@@ -1,4 +1,5 @@
 // The housekeeping thread of the spool: measures, trims, keeps the local view up, in bounded steps.
+#include <chrono>
 #include <limits>
 
 #include <pthread.h>
@@ -18,11 +19,15 @@ constexpr std::size_t kDeadLettersAStep = 256;
 
 void SpoolImpl::housekeep() {
   std::uint64_t seen_bytes = loop_.stored_bytes();
+  std::chrono::steady_clock::time_point measured{};
   std::unique_lock lock(housekeeping_mutex_);
   while (!housekeeping_wake_.wait_for(lock, kHousekeepingStep, [this] { return stopping_; })) {
     lock.unlock();
     if (opening_.events->background_error) loop_.wake();
-    budget_.measure();
+    if (const auto now = std::chrono::steady_clock::now(); now >= measured + kMeasureDelay) {
+      measured = now;
+      budget_.measure();
+    }
     if (held_ && !budget_.was_no_space()) release_memtables();
     const std::uint64_t bytes = loop_.stored_bytes();
     const bool calm = bytes - seen_bytes < kViewYieldBytes;

@@ -34,9 +34,8 @@ inline constexpr std::size_t kBigProgressBytes = 1U << 10;       // a larger cur
 inline constexpr std::chrono::milliseconds kBigProgressDelay{50};
 
 // --- disk
-inline constexpr std::uint64_t kWalBytes = 16ULL << 20;      // replayed by a start after a kill
-inline constexpr std::uint64_t kReserveBytes = 16ULL << 20;  // cursors, puts, dead letters beyond max_bytes
-inline constexpr std::uint64_t kResumeBytes = 2ULL << 20;    // free again before appends resume
+inline constexpr std::uint64_t kWalBytes = 16ULL << 20;         // replayed by a start after a kill
+inline constexpr std::uint64_t kResumeBytes = 2ULL << 20;       // free again before appends resume
 inline constexpr std::uint64_t kReserveFileBytes = 8ULL << 20;  // given up when the disk is full
 inline constexpr std::uint64_t kNoSpaceResumeBytes = 24ULL
                                                      << 20;    // free before we write to a disk that was full
@@ -47,6 +46,7 @@ inline constexpr std::size_t kRocksLogFiles = 3;
 
 // --- housekeeping
 inline constexpr std::chrono::milliseconds kHousekeepingStep{40};
+inline constexpr std::chrono::milliseconds kMeasureDelay{100};  // between two walks over the spool's files
 inline constexpr std::chrono::milliseconds kTrimDelay{40};
 inline constexpr std::chrono::seconds kSideFileDelay{10};  // totals in the side file may be this old
 inline constexpr std::size_t kOdometerMarks = 4096;
@@ -55,8 +55,9 @@ inline constexpr std::chrono::seconds kRetainWindow{10};  // retention pays only
 // --- local view
 inline constexpr std::size_t kViewStepBytes = 2U << 20;
 inline constexpr std::size_t kViewStepRecords = 2000;
-inline constexpr std::uint64_t kViewHoldRecords = 20'000;     // not viewed yet: a longer tail is trimmed
-inline constexpr std::uint64_t kViewYieldBytes = 2ULL << 20;  // appended within one step: ingest goes first
+inline constexpr std::uint64_t kViewHoldRecords = 20'000;  // not viewed yet: a longer tail is trimmed
+inline constexpr std::uint64_t kViewYieldBytes =
+    800ULL << 10;  // appended within one step (20 MB/s): ingest goes first
 inline constexpr std::uint64_t kMaxSummarizedRecords = 100'000;  // kept beyond the trimmed payloads
 inline constexpr std::size_t kMaxTailRecords = 2000;             // read by a list beyond the view's cursor
 inline constexpr std::size_t kMaxListedTraces = 1000;
