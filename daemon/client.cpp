@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <memory>
 
 #include <arpa/inet.h>
@@ -11,6 +10,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "net/secret_file.hpp"
 
 namespace spanferry::daemon {
 namespace {
@@ -40,12 +41,8 @@ std::size_t collect(char* data, std::size_t, std::size_t size, void* into) {
 
 Result<std::string> token_of(const DaemonAddress& daemon) {
   if (daemon.token_file.empty()) return std::string{};
-  std::ifstream in(daemon.token_file);
-  std::string token;
-  if (!in || !std::getline(in, token))
-    return fail(ErrorKind::io,
-                fmt::format("the token file {} (listen.token_file) cannot be read", daemon.token_file));
-  while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
+  auto token = net::read_secret(daemon.token_file);
+  if (!token) return std::unexpected(token.error().in("listen.token_file"));
   return token;
 }
 

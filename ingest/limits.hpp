@@ -29,7 +29,6 @@ inline constexpr std::uint64_t kInflateGuess = 4;  // room asked for at first, i
 inline constexpr std::size_t kMaxRefusing =
     256;  // connections beyond the limit that get a 503 and not just a close
 inline constexpr int kListenBacklog = 1024;
-inline constexpr std::size_t kMaxTokenBytes = 16U << 10;
 
 inline constexpr std::size_t kDatagramsAtOnce = 32;
 inline constexpr std::size_t kDatagramBytes = 64U << 10;

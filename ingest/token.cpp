@@ -1,42 +1,15 @@
 #include "ingest/token.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
-#include "ingest/limits.hpp"
+#include "net/secret_file.hpp"
 
 namespace spanferry::ingest {
 namespace {
 
-// What tells one content of a path from another: a secret is replaced by renaming or by a symlink.
-std::string version_of(const std::string& path) {
-  struct stat st{};
-  if (stat(path.c_str(), &st) != 0) return {};
-  return fmt::format("{}:{}:{}:{}.{}", st.st_dev, st.st_ino, st.st_size, st.st_mtim.tv_sec,
-                     st.st_mtim.tv_nsec);
-}
-
 Result<std::string> read_token(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return fail(ErrorKind::configuration,
-                fmt::format("listen.token_file: cannot read {}: {}", path, std::strerror(errno)));
-  }
-  std::string token(kMaxTokenBytes + 1, '\0');
-  file.read(token.data(), static_cast<std::streamsize>(token.size()));
-  token.resize(static_cast<std::size_t>(file.gcount()));
-  while (!token.empty() && std::string_view(" \t\r\n").contains(token.back())) token.pop_back();
-  if (token.empty())
-    return fail(ErrorKind::configuration, fmt::format("listen.token_file: {} is empty", path));
-  if (token.size() > kMaxTokenBytes) {
-    return fail(ErrorKind::configuration,
-                fmt::format("listen.token_file: {} is larger than {} bytes", path, kMaxTokenBytes));
-  }
+  auto token = net::read_secret(path);
+  if (!token) return std::unexpected(token.error().in("listen.token_file"));
   return token;
 }
 
@@ -53,7 +26,7 @@ bool same_secret(std::string_view secret, std::string_view text) {
 
 Result<std::unique_ptr<TokenFile>> TokenFile::open(std::string path) {
   std::unique_ptr<TokenFile> file(new TokenFile(std::move(path)));
-  file->version_ = version_of(file->path_);
+  file->version_ = net::secret_version(file->path_);
   auto token = read_token(file->path_);
   if (!token) return std::unexpected(std::move(token.error()));
   file->token_ = std::move(*token);
@@ -63,7 +36,7 @@ Result<std::unique_ptr<TokenFile>> TokenFile::open(std::string path) {
 void TokenFile::refresh(Clock::time_point now) {
   if (now < next_look_) return;
   next_look_ = now + std::chrono::seconds(1);
-  std::string version = version_of(path_);
+  std::string version = net::secret_version(path_);
   if (version == version_) return;
   auto token = read_token(path_);
   if (token) {
@@ -80,7 +53,8 @@ void TokenFile::refresh(Clock::time_point now) {
 bool TokenFile::allows(std::string_view authorization, Clock::time_point now) {
   refresh(now);
   static constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() < kScheme.size() || authorization.size() > kMaxTokenBytes + kScheme.size())
+  if (authorization.size() < kScheme.size() ||
+      authorization.size() > net::kMaxSecretFileBytes + kScheme.size())
     return false;
   for (std::size_t i = 0; i < kScheme.size(); ++i) {
     const char c = authorization[i];

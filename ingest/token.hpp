@@ -19,7 +19,7 @@ class TokenFile {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Errors: configuration (unreadable, empty, larger than kMaxTokenBytes).
+  // Errors: configuration (what net::read_secret does not take).
   static Result<std::unique_ptr<TokenFile>> open(std::string path);
   // Whether `authorization` (the header's value) is `Bearer TOKEN` with our token.
   bool allows(std::string_view authorization, Clock::time_point now = Clock::now());

@@ -1,40 +1,22 @@
 #include "uploader/credential.hpp"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
-
 #include <fmt/format.h>
 
 #include "model/ids.hpp"
+#include "net/secret_file.hpp"
 
 namespace spanferry::uploader {
 namespace {
 
-constexpr std::size_t kMaxSecretBytes = 64U << 10;
 // The destination that the environment makes: its settings are known by the names of their variables.
 constexpr std::string_view kFromEnvironment = "env";
 
-std::string trimmed(std::string text) {
-  const auto from = text.find_first_not_of(" \t\r\n");
-  if (from == std::string::npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1);
-}
-
 Result<std::string> value_of(const Secret& secret) {
   if (secret.file.empty()) return secret.value;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(secret.file.c_str(), "re"),
-                                                             &std::fclose);
-  if (!file)
-    return fail(ErrorKind::unauthorized,
-                fmt::format("the credential file {} cannot be read: {}", secret.file, std::strerror(errno)));
-  std::string text(kMaxSecretBytes, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  text = trimmed(std::move(text));
-  if (text.empty())
-    return fail(ErrorKind::unauthorized, fmt::format("the credential file {} is empty", secret.file));
-  return text;
+  auto value = net::read_secret(secret.file);
+  if (!value)
+    return fail(ErrorKind::unauthorized, fmt::format("the credential file {}", value.error().sentence));
+  return value;
 }
 
 }  // namespace

@@ -198,7 +198,7 @@ TEST_F(SenderTest, PausesOnARefusedCredentialNamesItAndGoesOnWithTheNextOneInThe
   EXPECT_NE(status().reason.find("the credential in " + file.string()), std::string::npos) << status().reason;
   EXPECT_EQ(status().reason.find("old-secret"), std::string::npos) << status().reason;
   std::filesystem::remove(file);
-  ASSERT_TRUE(run_until(io, [&] { return status().reason.find("cannot be read") != std::string::npos; }));
+  ASSERT_TRUE(run_until(io, [&] { return status().reason.find("is not there") != std::string::npos; }));
   EXPECT_FALSE(verdict.has_value());
   std::ofstream(file) << "new-secret-token";
   ASSERT_TRUE(run_until(io, [&] { return verdict.has_value(); }));
