@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/commands.hpp"
+#include "daemon/handed_over.hpp"
 #include "daemon/log.hpp"
 #include "daemon/process.hpp"
 #include "daemon/run.hpp"
@@ -88,12 +89,18 @@ void tell_demo(const Doors& doors, const std::string& directory) {
 int run_command(const CommandLine& line) {
   harden_process();
   block_stop_signals();
-  const auto loaded = load_or_tell({.file = line.config_file,
-                                    .flags = line.flags,
-                                    .environment = config::this_environment(),
-                                    .machine = config::this_machine()});
+  auto loaded = load_or_tell({.file = line.config_file,
+                              .flags = line.flags,
+                              .environment = config::this_environment(),
+                              .machine = config::this_machine()});
   if (!loaded) return loaded.error();
   start_logging(loaded->settings);
+  auto handed = handed_sockets();
+  if (!handed) {
+    spdlog::error("cannot start: {}", handed.error().sentence);
+    return kUsage;
+  }
+  loaded->settings.ingest.handed = std::move(*handed);
   return serve(*loaded, {}, {});
 }
 

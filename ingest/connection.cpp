@@ -51,8 +51,10 @@ void Connection::enforce_deadline(Clock::time_point now) {
 
 void Connection::close_when_idle() {
   if (!idle_) return;
-  closing_ = true;
   error_code ignored;
+  // What has come in the meantime is a request, and is answered: the wait is about to end.
+  if (socket_.available(ignored) > 0) return;
+  closing_ = true;
   socket_.cancel(ignored);
 }
 
@@ -74,6 +76,7 @@ Task<bool> Connection::serve_one() {
   parser_->body_limit(boost::none);  // ours, for which the answer is not the parser's
   body_is_read_ = false;
   if (const Read how = co_await read_head(); how != Read::ok) co_return co_await answer_unreadable_head(how);
+  has_served_ = true;
   const Head head = make_head();
   const bool for_traces = is_traces_path(head.path);
   if (for_traces) context_.counters.touch();  // a probe is no reason to keep the doors open
@@ -117,9 +120,10 @@ Task<Connection::Read> Connection::read_head() {
     // Nothing is kept for a connection that only waits.
     buffer_.clear();
     buffer_.shrink_to_fit();
-    if (context_.stopping) co_return Read::closed;
+    if (context_.stopping && has_served_) co_return Read::closed;
     idle_ = true;
-    arm(context_.settings.idle_timeout);
+    arm(context_.stopping ? std::min(kLinger, context_.settings.idle_timeout)
+                          : context_.settings.idle_timeout);
     const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAwait);
     idle_ = false;
     if (error || closing_) co_return Read::closed;

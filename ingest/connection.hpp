@@ -99,6 +99,7 @@ class Connection {
   bool idle_ = false;
   bool closing_ = false;
   bool body_is_read_ = false;
+  bool has_served_ = false;
   bool peer_is_loopback_;
 };
 

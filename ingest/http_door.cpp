@@ -17,6 +17,7 @@
 
 #include "ingest/address.hpp"
 #include "ingest/connection.hpp"
+#include "ingest/handed_socket.hpp"
 #include "ingest/limits.hpp"
 
 namespace spanferry::ingest {
@@ -72,6 +73,7 @@ class HttpDoor::Impl {
   }
 
   Result<> bind() {
+    if (!settings_.handed.http.empty()) return adopt(settings_.handed.http);
     std::vector<std::string> missing;
     for (const std::string& text : settings_.http) {
       if (text.empty()) continue;
@@ -89,6 +91,8 @@ class HttpDoor::Impl {
   }
 
   void start() {
+    accepting_ = acceptors_.size();
+    is_over_ = acceptors_.empty();
     for (Acceptor& acceptor : acceptors_) asio::co_spawn(io_, accept_all(acceptor), asio::detached);
     asio::co_spawn(io_, sweep(), asio::detached);
     ingest_thread_ = std::thread([this] {
@@ -106,8 +110,9 @@ class HttpDoor::Impl {
     stopped_ = true;
     asio::post(io_, [this] { close_doors(); });
     std::unique_lock lock(mutex_);
-    if (!all_over_.wait_for(lock, deadline, [this] { return open_connections_ == 0; })) {
+    if (!all_over_.wait_for(lock, deadline, [this] { return is_over_; })) {
       asio::post(io_, [this] {
+        aborting_ = true;
         for (Connection* connection : connections_) connection->abort();
       });
     }
@@ -116,6 +121,23 @@ class HttpDoor::Impl {
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
 
  private:
+  Result<> adopt(const std::vector<int>& sockets) {
+    for (const int fd : sockets) {
+      const auto address = handed_address(fd, Handed::http);
+      if (!address) return std::unexpected(address.error());
+      if (auto reach = check_reach(*address, "the socket unit", settings_); !reach) return reach;
+      Acceptor acceptor(io_);
+      error_code error;
+      acceptor.assign(address->is_v6 ? Tcp::v6() : Tcp::v4(), fd, error);
+      if (error)
+        return fail(ErrorKind::io, fmt::format("cannot use the socket of the service manager for {}: {}",
+                                               to_string(*address), error.message()));
+      addresses_.push_back(to_string(*address));
+      acceptors_.push_back(std::move(acceptor));
+    }
+    return {};
+  }
+
   Result<> bind(Address address) {
     const auto failed = [&](const char* what, const error_code& error) {
       const bool no_such_address = error.value() == EAFNOSUPPORT || error.value() == EADDRNOTAVAIL;
@@ -144,7 +166,7 @@ class HttpDoor::Impl {
   Task<void> accept_all(Acceptor& acceptor) {
     while (!context_.stopping) {
       auto [error, socket] = co_await acceptor.async_accept(kAwait);
-      if (context_.stopping) co_return;
+      if (context_.stopping && error) break;
       if (error) {
         // Out of descriptors, most likely: those that wait in the backlog are taken when some are free again.
         if (const auto left_out = accept_log_.allow()) {
@@ -155,12 +177,35 @@ class HttpDoor::Impl {
         co_await accept_pause_.async_wait(kAwait);
         continue;
       }
-      if (connections_.size() >= settings_.max_connections) {
+      if (serving_ >= settings_.max_connections) {
         turn_away(std::move(socket));
       } else {
-        asio::co_spawn(io_, serve(std::move(socket)), asio::detached);
+        take(std::move(socket));
       }
     }
+    if (settings_.handed.http.empty() && !aborting_) take_backlog(acceptor);
+    error_code ignored;
+    acceptor.close(ignored);
+    --accepting_;
+    tell_connections();
+  }
+
+  // Those who have connected by the time of the close would be reset by it. (Where a service manager keeps
+  // the socket open, they are left to whoever is started next.)
+  void take_backlog(Acceptor& acceptor) {
+    error_code error;
+    acceptor.non_blocking(true, error);
+    for (int taken = 0; !error && taken < kListenBacklog && serving_ < settings_.max_connections; ++taken) {
+      Socket socket(io_);
+      acceptor.accept(socket, error);
+      if (!error) take(std::move(socket));
+    }
+  }
+
+  void take(Socket socket) {
+    ++serving_;
+    tell_connections();
+    asio::co_spawn(io_, serve(std::move(socket)), asio::detached);
   }
 
   Task<void> serve(Socket socket) {
@@ -168,7 +213,7 @@ class HttpDoor::Impl {
     const auto peer = socket.remote_endpoint(error);
     Connection connection(context_, std::move(socket), !error && is_loopback(peer.address()));
     const auto place = connections_.insert(connections_.end(), &connection);
-    count_connections();
+    if (aborting_) connection.abort();
     try {
       co_await connection.run();
     } catch (const std::exception& e) {
@@ -178,15 +223,17 @@ class HttpDoor::Impl {
       }
     }
     connections_.erase(place);
-    count_connections();
+    --serving_;
+    tell_connections();
   }
 
-  void count_connections() {
-    counters_.connections.store(connections_.size(), std::memory_order_relaxed);
-    if (context_.stopping && connections_.empty()) sweep_timer_.cancel();
+  void tell_connections() {
+    counters_.connections.store(serving_, std::memory_order_relaxed);
+    if (accepting_ > 0 || serving_ > 0) return;
+    sweep_timer_.cancel();
     const std::lock_guard lock(mutex_);
-    open_connections_ = connections_.size();
-    if (open_connections_ == 0) all_over_.notify_all();
+    is_over_ = true;
+    all_over_.notify_all();
   }
 
   // One more than may be: a 503 if that is cheap, then the end.
@@ -226,7 +273,7 @@ class HttpDoor::Impl {
 
   Task<void> sweep() {
     const milliseconds interval = sweep_interval(settings_);
-    while (!context_.stopping || !connections_.empty()) {
+    while (accepting_ > 0 || serving_ > 0) {
       sweep_timer_.expires_after(interval);
       co_await sweep_timer_.async_wait(kAwait);
       const auto now = Connection::Clock::now();
@@ -238,10 +285,9 @@ class HttpDoor::Impl {
   void close_doors() {
     context_.stopping = true;
     error_code ignored;
-    for (Acceptor& acceptor : acceptors_) acceptor.close(ignored);
+    for (Acceptor& acceptor : acceptors_) acceptor.cancel(ignored);
     accept_pause_.cancel();
     for (Connection* connection : connections_) connection->close_when_idle();
-    if (connections_.empty()) sweep_timer_.cancel();
   }
 
   const Settings& settings_;
@@ -259,11 +305,14 @@ class HttpDoor::Impl {
   std::list<Acceptor> acceptors_;  // a coroutine holds on to each
   std::vector<std::string> addresses_;
   std::list<Connection*> connections_;
+  // Acceptors that still accept, and connections taken and not over; connections_ follows a moment later.
+  std::size_t accepting_ = 0, serving_ = 0;
+  bool aborting_ = false;
   std::size_t turned_away_ = 0;
 
   std::mutex mutex_;  // of what stop() waits for
   std::condition_variable all_over_;
-  std::size_t open_connections_ = 0;
+  bool is_over_ = false;
   bool stopped_ = false;
 
   std::thread ingest_thread_, decode_thread_;

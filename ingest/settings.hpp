@@ -17,6 +17,12 @@ struct RouteRule {
   Route route;
 };
 
+// Descriptors of sockets that the service manager has opened. Where a door has some, they take the place of
+// its addresses. An open door owns its own and closes them; they cannot be given to a second server.
+struct HandedSockets {
+  std::vector<int> http, udp;
+};
+
 struct Settings {
   std::vector<std::string> http{"127.0.0.1:4318",
                                 "[::1]:4318"};  // ADDRESS:PORT; port 0: any free one; empty: off
@@ -34,6 +40,7 @@ struct Settings {
   std::chrono::milliseconds write_timeout{10000};   // for an answer to be taken
   std::uint64_t udp_receive_buffer_bytes = 8ULL << 20;
   std::vector<RouteRule> routes;
+  HandedSockets handed;
   std::string instance;  // a request whose X-Spanferry-Hop is this one has come back to us: 508
 };
 

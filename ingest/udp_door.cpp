@@ -1,5 +1,6 @@
 #include "ingest/udp_door.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -16,6 +17,7 @@
 
 #include "ingest/address.hpp"
 #include "ingest/datagram.hpp"
+#include "ingest/handed_socket.hpp"
 #include "ingest/limits.hpp"
 #include "ingest/router.hpp"
 #include "ingest/udp_socket.hpp"
@@ -48,34 +50,10 @@ class UdpDoor::Impl {
   }
 
   Result<> bind() {
-    std::vector<std::string> missing;
-    std::uint64_t smallest = UINT64_MAX;
-    for (const std::string& text : settings_.udp) {
-      if (text.empty()) continue;
-      auto address = parse_address(text);
-      if (!address) return std::unexpected(address.error().in("listen.udp"));
-      if (auto reach = check_reach(*address, "listen.udp", settings_); !reach) return reach;
-      auto socket = UdpSocket::bind(*address, settings_.udp_receive_buffer_bytes);
-      if (!socket) {
-        if (!may_be_missing(*address) || socket.error().kind != ErrorKind::unavailable)
-          return std::unexpected(std::move(socket.error()));
-        missing.push_back(socket.error().sentence);
-        continue;
-      }
-      smallest = std::min(smallest, socket->receive_buffer_bytes());
-      addresses_.push_back(to_string(socket->address()));
-      sockets_.push_back(std::move(*socket));
-    }
-    if (sockets_.empty()) return missing.empty() ? Result<>() : fail(ErrorKind::io, missing.front());
-    for (const std::string& sentence : missing) spdlog::warn("{}; going on without it", sentence);
-    shared_->counters->udp_receive_buffer_bytes = smallest;
-    if (smallest < settings_.udp_receive_buffer_bytes) {
-      spdlog::info(
-          "the kernel gave the UDP sockets a receive buffer of {} bytes and not {}: bursts beyond it are "
-          "lost; "
-          "net.core.rmem_max raises it",
-          smallest, settings_.udp_receive_buffer_bytes);
-    }
+    if (auto bound = settings_.handed.udp.empty() ? bind_addresses() : adopt(settings_.handed.udp); !bound)
+      return bound;
+    if (sockets_.empty()) return {};
+    tell_buffers();
     wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (wake_ < 0) return fail(ErrorKind::io, fmt::format("listen.udp: eventfd: {}", std::strerror(errno)));
     return {};
@@ -101,6 +79,55 @@ class UdpDoor::Impl {
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
 
  private:
+  Result<> adopt(const std::vector<int>& sockets) {
+    for (const int fd : sockets) {
+      auto address = handed_address(fd, Handed::udp);
+      if (!address) return std::unexpected(std::move(address.error()));
+      if (auto reach = check_reach(*address, "the socket unit", settings_); !reach) return reach;
+      keep(UdpSocket::adopt(fd, std::move(*address), settings_.udp_receive_buffer_bytes));
+    }
+    return {};
+  }
+
+  Result<> bind_addresses() {
+    std::vector<std::string> missing;
+    for (const std::string& text : settings_.udp) {
+      if (text.empty()) continue;
+      auto address = parse_address(text);
+      if (!address) return std::unexpected(address.error().in("listen.udp"));
+      if (auto reach = check_reach(*address, "listen.udp", settings_); !reach) return reach;
+      auto socket = UdpSocket::bind(*address, settings_.udp_receive_buffer_bytes);
+      if (!socket) {
+        if (!may_be_missing(*address) || socket.error().kind != ErrorKind::unavailable)
+          return std::unexpected(std::move(socket.error()));
+        missing.push_back(socket.error().sentence);
+        continue;
+      }
+      keep(std::move(*socket));
+    }
+    if (sockets_.empty()) return missing.empty() ? Result<>() : fail(ErrorKind::io, missing.front());
+    for (const std::string& sentence : missing) spdlog::warn("{}; going on without it", sentence);
+    return {};
+  }
+
+  void keep(UdpSocket socket) {
+    addresses_.push_back(to_string(socket.address()));
+    sockets_.push_back(std::move(socket));
+  }
+
+  void tell_buffers() {
+    std::uint64_t smallest = UINT64_MAX;
+    for (const UdpSocket& socket : sockets_) smallest = std::min(smallest, socket.receive_buffer_bytes());
+    shared_->counters->udp_receive_buffer_bytes = smallest;
+    if (smallest < settings_.udp_receive_buffer_bytes) {
+      spdlog::info(
+          "the kernel gave the UDP sockets a receive buffer of {} bytes and not {}: bursts beyond it are "
+          "lost; "
+          "net.core.rmem_max raises it",
+          smallest, settings_.udp_receive_buffer_bytes);
+    }
+  }
+
   void run() {
     std::vector<pollfd> waits;
     waits.push_back({wake_, POLLIN, 0});

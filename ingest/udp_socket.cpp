@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -30,6 +31,12 @@ socklen_t fill(const Address& address, sockaddr_storage& out) {
 std::uint16_t port_of(const sockaddr_storage& address) {
   return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
                                              : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+std::uint64_t receive_buffer_of(int fd) {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size) == 0 ? static_cast<std::uint64_t>(bytes) : 0;
 }
 
 bool set(int fd, int level, int option, int value) {
@@ -62,22 +69,31 @@ Result<UdpSocket> UdpSocket::bind(Address address, std::uint64_t receive_buffer_
   if (fd < 0) return failed("open a socket for");
   UdpSocket socket(fd, address);
   if (address.is_v6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  // The first needs CAP_NET_ADMIN; the second is cut to net.core.rmem_max.
-  const int wanted = static_cast<int>(std::min<std::uint64_t>(receive_buffer_bytes, 1U << 30));
-  if (!set(fd, SOL_SOCKET, SO_RCVBUFFORCE, wanted)) set(fd, SOL_SOCKET, SO_RCVBUF, wanted);
-  set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  socket.prepare(receive_buffer_bytes);
   sockaddr_storage where{};
   socklen_t size = fill(address, where);
   if (::bind(fd, reinterpret_cast<sockaddr*>(&where), size) != 0) return failed("listen on");
   size = sizeof where;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size) != 0) return failed("ask for the port of");
   socket.address_.port = port_of(where);
-  int given = 0;
-  socklen_t given_size = sizeof given;
-  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &given, &given_size) == 0) {
-    socket.receive_buffer_bytes_ = static_cast<std::uint64_t>(given);
-  }
   return socket;
+}
+
+UdpSocket UdpSocket::adopt(int fd, Address address, std::uint64_t receive_buffer_bytes) {
+  UdpSocket socket(fd, std::move(address));
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0) fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  // A service manager may give more than we can ask for.
+  socket.prepare(receive_buffer_of(fd) < receive_buffer_bytes ? receive_buffer_bytes : 0);
+  return socket;
+}
+
+void UdpSocket::prepare(std::uint64_t receive_buffer_bytes) {
+  // The first needs CAP_NET_ADMIN; the second is cut to net.core.rmem_max.
+  const int wanted = static_cast<int>(std::min<std::uint64_t>(receive_buffer_bytes, 1U << 30));
+  if (wanted > 0 && !set(fd_, SOL_SOCKET, SO_RCVBUFFORCE, wanted)) set(fd_, SOL_SOCKET, SO_RCVBUF, wanted);
+  set(fd_, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  receive_buffer_bytes_ = receive_buffer_of(fd_);
 }
 
 DatagramBatch::DatagramBatch() : memory_(new char[kDatagramsAtOnce * kDatagramBytes]) {

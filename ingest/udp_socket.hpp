@@ -22,6 +22,8 @@ class UdpSocket {
  public:
   // Errors: unavailable (no such address on this machine), io; with the address in the sentence.
   static Result<UdpSocket> bind(Address address, std::uint64_t receive_buffer_bytes);
+  // A bound socket that somebody else opened; ours from now on.
+  static UdpSocket adopt(int fd, Address address, std::uint64_t receive_buffer_bytes);
   UdpSocket(UdpSocket&& other) noexcept;
   UdpSocket& operator=(UdpSocket&&) = delete;
   ~UdpSocket();
@@ -33,6 +35,7 @@ class UdpSocket {
 
  private:
   UdpSocket(int fd, Address address) : fd_(fd), address_(std::move(address)) {}
+  void prepare(std::uint64_t receive_buffer_bytes);  // 0: the buffer stays as it is
 
   int fd_;
   Address address_;

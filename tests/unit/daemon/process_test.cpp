@@ -1,9 +1,12 @@
 #include "daemon/process.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/client.hpp"
 #include "daemon/drain.hpp"
+#include "daemon/handed_over.hpp"
 #include "daemon/log.hpp"
 
 namespace spanferry::daemon {
@@ -47,6 +50,50 @@ TEST(LogLines, AreOneJsonObjectOrOneLineOfTextInUtc) {
   EXPECT_EQ(log_line_text(1700000000007, "info", "hello\nforged line\x1b[2J"),
             "2023-11-14T22:13:20.007Z info  hello forged line [2J");
   EXPECT_EQ(log_line_text(0, "error", std::string(100'000, 'x')).size(), kMaxLogLineBytes + 31);
+}
+
+TEST(LogLines, GoToTheJournalAsABareMessageWithItsPriority) {
+  using Form = LineStyle::Form;
+  using config::LogFormat;
+  EXPECT_EQ(line_style(LogFormat::automatic, false, true).form, Form::message);
+  EXPECT_TRUE(line_style(LogFormat::automatic, false, true).with_priority);
+  EXPECT_EQ(line_style(LogFormat::automatic, false, false).form, Form::json);
+  EXPECT_EQ(line_style(LogFormat::automatic, true, false).form, Form::text);
+  EXPECT_FALSE(line_style(LogFormat::automatic, true, false).with_priority);
+  EXPECT_EQ(line_style(LogFormat::json, false, true).form, Form::json);
+  EXPECT_TRUE(line_style(LogFormat::text, false, true).with_priority);
+  EXPECT_EQ(priority_prefix("error"), "<3>");
+  EXPECT_EQ(priority_prefix("warn"), "<4>");
+  EXPECT_EQ(priority_prefix("info"), "<6>");
+  EXPECT_EQ(priority_prefix("debug"), "<7>");
+  EXPECT_EQ(log_message("a\n<3>forged"), "a <3>forged");
+}
+
+TEST(Journal, IsOnlyTheStreamThatTheVariableNames) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  struct stat what{};
+  ASSERT_EQ(fstat(ends[1], &what), 0);
+  const auto name = std::to_string(what.st_dev) + ":" + std::to_string(what.st_ino);
+  EXPECT_TRUE(is_journal(name, ends[1]));
+  EXPECT_FALSE(is_journal(name + "0", ends[1]));
+  EXPECT_FALSE(is_journal("", ends[1]));
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST(HandedSockets, GoToTheDoorOfTheirName) {
+  const auto sockets = sort_by_name({"http", "udp", "http"}, 3);
+  ASSERT_TRUE(sockets);
+  EXPECT_EQ(sockets->http, (std::vector{3, 5}));
+  EXPECT_EQ(sockets->udp, (std::vector{4}));
+}
+
+TEST(HandedSockets, AnotherNameIsRefusedWithWhatToWrite) {
+  const auto sockets = sort_by_name({"http", "spanferry.socket"}, 3);
+  ASSERT_FALSE(sockets);
+  EXPECT_EQ(sockets.error().kind, ErrorKind::configuration);
+  EXPECT_NE(sockets.error().sentence.find("FileDescriptorName=http"), std::string::npos);
 }
 
 TEST(Client, ConnectsWhereAWildcardListens) {

@@ -40,6 +40,22 @@ TEST_F(Lifecycle, StoppingAnswersRequestsUnderWayAndClosesIdleConnections) {
   EXPECT_EQ(spool.records().size(), 1U);
 }
 
+TEST_F(Lifecycle, ARequestThatHasComeByTheTimeOfTheStopIsAnswered) {
+  open();
+  spool.hold();
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 32; ++i) {
+    clients.push_back(client());
+    clients.back().send(post(protobuf(one_span_json())));
+  }
+  spool.release();
+  server->stop(seconds(20));
+  for (RawClient& one : clients) {
+    EXPECT_EQ(one.receive().status, 200);
+    one.finish_sending();
+  }
+}
+
 TEST_F(Lifecycle, AStopEndsAtItsDeadline) {
   open();
   RawClient slow = client();
