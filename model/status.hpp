@@ -68,6 +68,14 @@ struct DestinationStatus {
   Accounting accounting;
 };
 
+// A destination that is no longer configured: it does not hold the log, but its place is remembered until it
+// is forgotten (`spanferry spool forget NAME`).
+struct RemovedDestination {
+  std::string name;
+  std::uint64_t pending_spans = 0;  // when it was removed
+  std::uint64_t dead_letters = 0;
+};
+
 struct SpoolStatus {
   std::string directory;
   std::string filesystem;  // ext4, tmpfs, overlayfs, ...
@@ -81,6 +89,7 @@ struct SpoolStatus {
   bool accepting = true;
   std::string not_accepting_reason;   // max_bytes | min_free_bytes | io_error
   std::vector<std::string> warnings;  // about where the spool is
+  std::vector<RemovedDestination> removed;
 };
 
 struct IngestStatus {

@@ -163,11 +163,13 @@ bool CursorImpl::wants_to_ride(Clock::time_point now) const {
 
 void CursorImpl::write(Store& store, rocksdb::WriteBatch& batch) {
   const std::scoped_lock lock(mutex_);
+  if (clear_first_) clear_what_is_stored(store, batch);
   Changes now = std::exchange(changes_, {});
   for (auto& waiter : waiters_) waiters_writing_.push_back(std::move(waiter));
   waiters_.clear();
   dirty_ = false;
   writing_ = true;
+  if (forgotten_) return;
   last_write_ = Clock::now();
   written_ = progress_.position();
   written_progress_ = progress_.encode();
@@ -184,6 +186,19 @@ void CursorImpl::write(Store& store, rocksdb::WriteBatch& batch) {
   append(in_flight_.dead, now.dead);
   append(in_flight_.dead_again, now.dead_again);
   append(in_flight_.dropped, now.dropped);
+}
+
+void CursorImpl::clear_what_is_stored(Store& store, rocksdb::WriteBatch& batch) {
+  clear_first_ = false;
+  clearing_ = true;
+  auto* state = store.family(Family::state);
+  const auto clear = [&batch](rocksdb::ColumnFamilyHandle* family, const std::string& prefix) {
+    batch.DeleteRange(family, prefix, prefix_end(prefix)).PermitUncheckedError();
+  };
+  batch.Delete(state, cursor_key(name_)).PermitUncheckedError();
+  batch.Delete(state, dead_stats_key(name_)).PermitUncheckedError();
+  clear(state, mark_prefix(name_));
+  clear(store.family(Family::dead), dead_prefix(name_.substr(0, name_.find('#'))));
 }
 
 void CursorImpl::count_dead(std::uint64_t bytes, std::uint64_t spans, int sign) {
@@ -234,7 +249,7 @@ void CursorImpl::written() {
 void CursorImpl::durable() {
   const std::scoped_lock lock(mutex_);
   in_flight_ = {};
-  dead_dirty_ = false;
+  dead_dirty_ = clearing_ = false;
   if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
   durable_ = written_;
   durable_progress_ = written_progress_;
@@ -257,6 +272,7 @@ void CursorImpl::failed() {
   for (auto& waiter : waiters_writing_) waiters_.push_back(std::move(waiter));
   waiters_writing_.clear();
   writing_ = false;
+  clear_first_ = std::exchange(clearing_, false) || clear_first_;
   changed_locked();
 }
 
@@ -269,9 +285,54 @@ void CursorImpl::activate() {
   {
     const std::scoped_lock lock(mutex_);
     active_ = true;
+    released_at_.reset();
     changed_locked();
   }
   log_.wake();
+}
+
+void CursorImpl::release(const Boundary& end) {
+  const std::scoped_lock lock(mutex_);
+  active_ = false;
+  released_at_ = end;
+}
+
+std::optional<Boundary> CursorImpl::released_at() const {
+  const std::scoped_lock lock(mutex_);
+  return released_at_;
+}
+
+Accounting CursorImpl::accounting_at_release() const {
+  const std::scoped_lock lock(mutex_);
+  return progress_.accounting(released_at_.value_or(log_.end()));
+}
+
+void CursorImpl::forget() {
+  {
+    const std::scoped_lock lock(mutex_);
+    forgotten_ = clear_first_ = true;
+    changes_ = {};
+    last_size_ = 0;  // it rides with the next group
+    changed_locked();
+  }
+  log_.wake();
+}
+
+bool CursorImpl::forgotten() const {
+  const std::scoped_lock lock(mutex_);
+  return forgotten_;
+}
+
+void CursorImpl::begin(const Boundary& start) {
+  const std::scoped_lock lock(mutex_);
+  forgotten_ = false;
+  released_at_.reset();
+  progress_ = Progress(start);
+  dead_ = {};
+  changes_ = {};
+  durable_ = written_ = start;
+  durable_progress_ = progress_.encode();
+  log_.positions->set_cursor(name_, start.seq);
 }
 
 Boundary CursorImpl::durable_position() const {

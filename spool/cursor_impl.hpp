@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,14 @@ class CursorImpl final : public Cursor, public Rider {
   // --- for the spool
   [[nodiscard]] bool active() const;  // asked for in this process
   void activate();
+  // Nobody reads by it any more; it had what lies before `end`.
+  void release(const Boundary& end);
+  [[nodiscard]] std::optional<Boundary> released_at() const;
+  [[nodiscard]] Accounting accounting_at_release() const;
+  // It goes from the disk with the next group, with its dead letters; begin() makes it anew.
+  void forget();
+  [[nodiscard]] bool forgotten() const;
+  void begin(const Boundary& start);
   [[nodiscard]] Boundary durable_position() const;
   [[nodiscard]] std::string durable_progress() const;  // encoded, as it is on disk
   [[nodiscard]] DeadStats dead() const;
@@ -86,6 +95,7 @@ class CursorImpl final : public Cursor, public Rider {
   void changed_locked();
   void count_dead(std::uint64_t bytes, std::uint64_t spans, int sign);
   void write_dead(const Changes& now, Store& store, rocksdb::WriteBatch& batch);
+  void clear_what_is_stored(Store& store, rocksdb::WriteBatch& batch);
 
   const std::string name_;
   const Log log_;
@@ -100,6 +110,10 @@ class CursorImpl final : public Cursor, public Rider {
   bool writing_ = false;  // between write and written or failed
   bool dead_dirty_ = false;
   bool active_ = false;
+  bool forgotten_ = false;
+  bool clear_first_ = false;  // before anything else is written: what an earlier life has stored
+  bool clearing_ = false;     // that is written, not durable yet
+  std::optional<Boundary> released_at_;
   bool has_marks_ = true;  // on disk, maybe
   Clock::time_point dirty_since_ = Clock::time_point::max();
   Clock::time_point last_write_{};

@@ -18,7 +18,8 @@ CursorImpl* CursorSet::find(const std::string& name) const {
 std::vector<CursorImpl*> CursorSet::all() const {
   const std::scoped_lock lock(mutex_);
   std::vector<CursorImpl*> cursors;
-  for (const auto& [name, cursor] : cursors_) cursors.push_back(cursor.get());
+  for (const auto& [name, cursor] : cursors_)
+    if (!cursor->forgotten()) cursors.push_back(cursor.get());
   return cursors;
 }
 

@@ -21,7 +21,7 @@ class CursorSet {
 
   CursorImpl* add(std::unique_ptr<CursorImpl> cursor);
   [[nodiscard]] CursorImpl* find(const std::string& name) const;
-  [[nodiscard]] std::vector<CursorImpl*> all() const;
+  [[nodiscard]] std::vector<CursorImpl*> all() const;  // but those that were forgotten
   [[nodiscard]] std::vector<CursorImpl*> active() const;
   // The position nobody who holds the log has durably passed; nothing if nobody holds it.
   [[nodiscard]] std::optional<Boundary> slowest() const;

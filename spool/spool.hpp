@@ -107,6 +107,15 @@ class Spool {
   // Cursors on disk that nobody asked for in this process: they hold the log no longer; what they had pending
   // is known.
   virtual std::vector<std::string> orphaned_cursors() = 0;
+  // Nobody reads by that cursor any more: it no longer holds the log, and what it has pending now is told by
+  // status() until somebody asks for it again. Nothing happens if there is none of that name.
+  virtual void release(const std::string& name) = 0;
+  // Removes a released destination's cursors (NAME and NAME#...), with its dead letters. `done` is called
+  // once that is durable; it may be called at once. Errors: not_found, invalid_input (somebody reads by it),
+  // those of put.
+  virtual void forget(const std::string& name, std::move_only_function<void(Result<>)> done) = 0;
+  // Takes over local_only, retain_bytes and retain_age.
+  virtual void retain(const Settings& settings) = 0;
 
   // Small durable values of the readers (experiment map, per-trace marks), up to 4 KiB each, under a reader's
   // own prefix. A put joins the next group, `done` (may be empty) is called when it is durable. A get sees

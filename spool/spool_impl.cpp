@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "spool/coding.hpp"
 #include "spool/dead_reader.hpp"
 #include "spool/keys.hpp"
 #include "spool/limits.hpp"
@@ -16,6 +17,13 @@ namespace {
 
 constexpr std::size_t kMaxCursorNameBytes = 200;
 constexpr std::size_t kRememberedGaps = 1024;
+
+// Where the log ended when a cursor was released: what came later was never for it.
+std::string released_key(const std::string& cursor) { return "released/" + cursor; }
+
+bool belongs_to(const std::string& cursor, const std::string& destination) {
+  return cursor == destination || cursor.starts_with(destination + '#');
+}
 
 }  // namespace
 
@@ -115,6 +123,11 @@ CursorImpl* SpoolImpl::add_cursor(const std::string& name, StoredCursor stored) 
   auto* cursor = cursors_.add(
       std::make_unique<CursorImpl>(name, std::move(stored.progress), std::move(stored.dead), cursor_log()));
   loop_.add(cursor);
+  if (const auto end = load(released_key(name)); end && *end) {
+    Decoder decoder(**end);
+    const Boundary at = take_boundary(decoder);
+    if (decoder.ok()) cursor->release(at);
+  }
   return cursor;
 }
 
@@ -193,11 +206,13 @@ Result<Cursor*> SpoolImpl::cursor(const std::string& name, From from) {
   if (auto* known = cursors_.find(name)) {
     // As an orphan it held the log no longer: what was trimmed meanwhile is gone for it.
     const Boundary first = place_.first();
-    if (known->position() < first.seq) {
+    if (!known->forgotten() && known->position() < first.seq) {
       const auto to = boundary_at(known->whole_boundary(first.seq));
       const auto dropped = to ? known->settle_below(*to, Outcome::dropped) : 0;
       if (dropped > 0) spdlog::warn("spool: {} comes back; {} spans were trimmed meanwhile", name, dropped);
     }
+    if (known->forgotten()) known->begin(from == From::oldest ? first : hot_.end());
+    if (known->released_at()) values_.erase(released_key(name));
     known->activate();
     return known;
   }
@@ -214,6 +229,53 @@ std::vector<std::string> SpoolImpl::orphaned_cursors() {
     if (!cursor->active()) names.push_back(cursor->name());
   }
   return names;
+}
+
+void SpoolImpl::release(const std::string& name) {
+  const std::scoped_lock lock(cursor_mutex_);
+  auto* cursor = cursors_.find(name);
+  if (cursor == nullptr || cursor->forgotten() || (!cursor->active() && cursor->released_at())) return;
+  const Boundary end = hot_.end();
+  cursor->release(end);
+  std::string encoded;
+  put_boundary(encoded, end);
+  values_.put(released_key(name), std::move(encoded), {});
+}
+
+void SpoolImpl::forget(const std::string& name, std::move_only_function<void(Result<>)> done) {
+  const std::scoped_lock lock(cursor_mutex_);
+  std::vector<CursorImpl*> its;
+  for (auto* cursor : cursors_.all())
+    if (belongs_to(cursor->name(), name)) its.push_back(cursor);
+  if (its.empty())
+    return done(fail(ErrorKind::not_found, fmt::format("the spool knows no destination {}", name)));
+  if (std::ranges::any_of(its, &CursorImpl::active))
+    return done(
+        fail(ErrorKind::invalid_input,
+             fmt::format("destination {} is in use: remove it from the configuration before it is forgotten",
+                         name)));
+  for (auto* cursor : its) {
+    cursor->forget();
+    values_.erase(released_key(cursor->name()));
+  }
+  trimmer_.cursors_changed();
+  values_.put("forgot", name, std::move(done));
+}
+
+std::vector<RemovedDestination> SpoolImpl::removed() const {
+  std::map<std::string, RemovedDestination> all;
+  for (const auto* cursor : cursors_.all()) {
+    if (cursor->active() || !cursor->released_at()) continue;
+    auto& one = all[cursor->name().substr(0, cursor->name().find('#'))];
+    one.pending_spans = std::max(one.pending_spans, cursor->accounting_at_release().pending);
+    one.dead_letters += cursor->dead().letters;
+  }
+  std::vector<RemovedDestination> list;
+  for (auto& [name, one] : all) {
+    one.name = name;
+    list.push_back(std::move(one));
+  }
+  return list;
 }
 
 void SpoolImpl::put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) {
@@ -313,6 +375,7 @@ SpoolStatus SpoolImpl::status() const {
   status.accepting = budget_.accepting();
   status.not_accepting_reason = budget_.reason();
   status.warnings = filesystem_warnings(filesystem_);
+  status.removed = removed();
   return status;
 }
 

@@ -40,6 +40,9 @@ class SpoolImpl final : public Spool {
   Subscription subscribe(std::function<void()> notify) override { return loop_.subscribe(std::move(notify)); }
   Result<Cursor*> cursor(const std::string& name, From from) override;
   std::vector<std::string> orphaned_cursors() override;
+  void release(const std::string& name) override;
+  void forget(const std::string& name, std::move_only_function<void(Result<>)> done) override;
+  void retain(const Settings& settings) override { trimmer_.retain(settings); }
   void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override;
   void erase(std::string key) override { values_.erase(std::move(key)); }
   Result<std::optional<std::string>> load(std::string_view key) override;
@@ -57,6 +60,7 @@ class SpoolImpl final : public Spool {
   [[nodiscard]] std::optional<Boundary> boundary_at(Seq seq);
   [[nodiscard]] std::int64_t received_ns(Seq seq);
   void note_gap(const Gap& gap);
+  [[nodiscard]] std::vector<RemovedDestination> removed() const;
 
   void housekeep();
   void shrink_dead_letters();

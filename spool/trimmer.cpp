@@ -19,7 +19,13 @@ std::int64_t unix_seconds() { return static_cast<std::int64_t>(std::time(nullptr
 
 }  // namespace
 
-Trimmer::Trimmer(Parts parts) : parts_(std::move(parts)) {}
+Trimmer::Trimmer(Parts parts) : parts_(std::move(parts)) { retain(parts_.settings); }
+
+void Trimmer::retain(const Settings& settings) {
+  retain_bytes_ = settings.retain_bytes;
+  retain_age_s_ = settings.retain_age.count();
+  local_only_ = settings.local_only;
+}
 
 void Trimmer::start() {
   const auto store = parts_.store.access();
@@ -38,7 +44,8 @@ void Trimmer::step(Seq viewed) {
   const auto to = not_beyond(candidate(), viewed);
   if (to && to->seq > parts_.place.first().seq) {
     trim(*to);
-  } else if (now >= last_side_file_ + kSideFileDelay && side_file_end_ != parts_.hot.end().seq) {
+  } else if (side_file_is_old_ ||
+             (now >= last_side_file_ + kSideFileDelay && side_file_end_ != parts_.hot.end().seq)) {
     // So that a store lost as a whole is missed by little.
     if (auto written = write_side_file(parts_.place.first()); !written)
       spdlog::warn("spool: {}", written.error().sentence);
@@ -57,7 +64,7 @@ std::optional<Boundary> Trimmer::not_beyond(std::optional<Boundary> to, Seq view
 }
 
 bool Trimmer::is_behind() const {
-  if (parts_.settings.local_only) return true;
+  if (local_only_) return true;
   const auto slowest = parts_.cursors.slowest();
   const auto far_back = odometer_.bytes_back(kHotBytes);
   return slowest && far_back && slowest->seq < far_back->seq;
@@ -65,7 +72,7 @@ bool Trimmer::is_behind() const {
 
 std::optional<Boundary> Trimmer::candidate() const {
   const auto retained = retained_from();
-  if (parts_.settings.local_only) return retained;
+  if (local_only_) return retained;
   auto to = parts_.cursors.slowest();
   if (!to) return std::nullopt;
   if (!retained || retained->seq >= to->seq) return retained ? to : std::nullopt;
@@ -79,12 +86,12 @@ std::optional<Boundary> Trimmer::retained_from() const {
   const auto now = unix_seconds();
   const auto& settings = parts_.settings;
   const bool pressed = parts_.budget.bytes() > settings.max_bytes / 4 * 3;
-  const auto by_bytes = odometer_.bytes_back(std::min(settings.retain_bytes, settings.max_bytes / 2));
-  if (!settings.local_only) {
-    if (pressed || settings.retain_bytes == 0) return end;
+  const auto by_bytes = odometer_.bytes_back(std::min(retain_bytes_.load(), settings.max_bytes / 2));
+  if (!local_only_) {
+    if (pressed || retain_bytes_ == 0) return end;
     if (by_bytes && now - by_bytes->time_s < kRetainWindow.count()) return end;
   }
-  const auto by_age = odometer_.older_than(now - settings.retain_age.count());
+  const auto by_age = odometer_.older_than(now - retain_age_s_);
   Seq from = 0;
   if (by_bytes) from = std::max(from, by_bytes->seq);
   if (by_age) from = std::max(from, by_age->seq);
@@ -133,7 +140,7 @@ void Trimmer::tell_dropped(std::uint64_t spans, std::string_view why) {
 }
 
 void Trimmer::trim(const Boundary& to) {
-  if (parts_.settings.local_only) drop_below(to.seq);
+  if (local_only_) drop_below(to.seq);
   if (auto written = write_side_file(to); !written) {
     if (!failing_) spdlog::warn("spool: cannot trim: {}", written.error().sentence);
     failing_ = true;
@@ -146,6 +153,7 @@ void Trimmer::trim(const Boundary& to) {
 }
 
 Result<> Trimmer::write_side_file(const Boundary& first) {
+  side_file_is_old_ = false;
   SideFile content{.first = first, .end = parts_.hot.end(), .cursors = {}};
   for (const auto* cursor : parts_.cursors.all())
     content.cursors[cursor->name()] = cursor->durable_progress();
@@ -172,7 +180,7 @@ void Trimmer::trim_summaries() {
   if (!store) return;
   const Seq first = parts_.place.first().seq;
   const Seq end = parts_.hot.end().seq;
-  const std::int64_t oldest_ns = (unix_seconds() - parts_.settings.retain_age.count()) * 1'000'000'000;
+  const std::int64_t oldest_ns = (unix_seconds() - retain_age_s_) * 1'000'000'000;
   Seq keep_from = std::min(first, first_summary_since(*store, oldest_ns).value_or(first));
   if (end > kMaxSummarizedRecords)
     keep_from = std::max(keep_from, std::min(first, end - kMaxSummarizedRecords));

@@ -2,7 +2,9 @@
 // and only then tells the filters. Housekeeping thread only.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -32,6 +34,10 @@ class Trimmer {
   };
   explicit Trimmer(Parts parts);
 
+  // Any thread: what is kept after delivery from now on; and that the side file must be written anew.
+  void retain(const Settings& settings);
+  void cursors_changed() { side_file_is_old_ = true; }
+
   void start();
   // Keeps what the local view has not come to, from `viewed` on, for a little longer.
   void step(Seq viewed);
@@ -54,6 +60,9 @@ class Trimmer {
   void delete_tables(Seq below);
 
   Parts parts_;
+  std::atomic<bool> local_only_, side_file_is_old_ = false;
+  std::atomic<std::uint64_t> retain_bytes_;
+  std::atomic<std::int64_t> retain_age_s_;
   Odometer odometer_;
   std::chrono::steady_clock::time_point last_trim_{}, last_side_file_{}, last_summaries_{};
   Seq side_file_end_ = 0;

@@ -99,6 +99,9 @@ class FakeSpool final : public spool::Spool {
     return fail(ErrorKind::unsupported, "no cursors here");
   }
   std::vector<std::string> orphaned_cursors() override { return {}; }
+  void release(const std::string&) override {}
+  void forget(const std::string&, std::move_only_function<void(Result<>)> done) override { done({}); }
+  void retain(const spool::Settings&) override {}
   void put(std::string, std::string, std::move_only_function<void(Result<>)> done) override {
     {
       const std::lock_guard lock(mutex_);

@@ -166,6 +166,61 @@ TEST_F(CursorTest, HoldsTheLogOnlyWhileSomebodyAsksForIt) {
   expect_identity(back->accounting());
 }
 
+TEST_F(CursorTest, TellsWhatAReleasedOneHadPendingAcrossARestart) {
+  open();
+  auto* c = cursor("gone");
+  cursor("here");
+  fill(5);
+  settle(*c, whole(1, Outcome::delivered));
+  EXPECT_TRUE(spool->status().removed.empty());
+  spool->release("gone");
+  fill(3);  // not for it any more
+  const auto told = [&] {
+    const auto removed = spool->status().removed;
+    return removed.size() == 1 && removed[0].name == "gone" ? removed[0].pending_spans : 0;
+  };
+  EXPECT_EQ(told(), 24U);
+  open();
+  cursor("here");
+  EXPECT_EQ(told(), 24U);
+  cursor("gone");
+  EXPECT_TRUE(spool->status().removed.empty());
+}
+
+TEST_F(CursorTest, IsForgottenWithItsDeadLettersOnceReleased) {
+  open();
+  auto* c = cursor("gone");
+  cursor("gone#info");
+  cursor("here");
+  fill(2);
+  Settled settled = whole(1, Outcome::dead);
+  DeadLetter letter;
+  letter.destination = "gone";
+  letter.seq = 1;
+  letter.trace_id = trace_of(0);
+  letter.spans = 6;
+  settled.dead.push_back(std::move(letter));
+  settle(*c, std::move(settled));
+  settle(*c, one_trace(2, 0, Outcome::delivered));
+  const auto forget = [&](const std::string& name) {
+    std::promise<Result<>> done;
+    spool->forget(name, [&done](Result<> result) { done.set_value(std::move(result)); });
+    return done.get_future().get();
+  };
+  EXPECT_EQ(forget("nobody").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(forget("gone").error().kind, ErrorKind::invalid_input);
+  spool->release("gone");
+  spool->release("gone#info");
+  ASSERT_TRUE(forget("gone"));
+  EXPECT_TRUE(spool->status().removed.empty());
+  EXPECT_EQ(spool->status().dead_letters, 0U);
+  EXPECT_TRUE(spool->dead_letters("gone", 10)->empty());
+  open();
+  EXPECT_EQ(spool->orphaned_cursors(), std::vector<std::string>{"here"});
+  // One that comes back begins anew.
+  EXPECT_EQ(cursor("gone", Spool::From::now)->accounting().accepted, 0U);
+}
+
 TEST_F(CursorTest, CanBeCheckedByAScanBesideTheRunningProcess) {
   open();
   auto* c = cursor("a");

@@ -99,7 +99,7 @@ class MemorySpool final : public spool::Spool {
     }
     appended.last = end() - 1;
     if (done) done(appended);
-    if (notify_) notify_();
+    for (const auto& [id, notify] : notify_) notify();
   }
   bool accepting() const override { return true; }
   Result<spool::ReadBatch> read(Seq from, std::size_t max_bytes, std::size_t max_records) override {
@@ -134,17 +134,25 @@ class MemorySpool final : public spool::Spool {
   Seq first() const override { return 1; }
   Subscription subscribe(std::function<void()> notify) override {
     const std::lock_guard lock(mutex_);
-    notify_ = std::move(notify);
-    return {this, [this](void*) {
+    const int id = ++subscriptions_;
+    notify_[id] = std::move(notify);
+    return {this, [this, id](void*) {
               const std::lock_guard unsubscribe(mutex_);
-              notify_ = nullptr;
+              notify_.erase(id);
             }};
   }
   Result<spool::Cursor*> cursor(const std::string& name, From from) override {
     const std::lock_guard lock(mutex_);
+    released.erase(name);
     return &cursor_of(name, from);
   }
   std::vector<std::string> orphaned_cursors() override { return {}; }
+  void release(const std::string& name) override {
+    const std::lock_guard lock(mutex_);
+    released.insert(name);
+  }
+  void forget(const std::string&, std::move_only_function<void(Result<>)> done) override { done({}); }
+  void retain(const spool::Settings&) override {}
   void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override {
     const std::lock_guard lock(mutex_);
     values[std::move(key)] = std::move(value);
@@ -176,13 +184,15 @@ class MemorySpool final : public spool::Spool {
 
   std::vector<Record> log;  // seq - 1
   std::set<Seq> lost;
+  std::set<std::string> released;  // cursors
   std::map<std::string, std::string> values;
 
  private:
   mutable std::recursive_mutex mutex_;  // of the cursors too
   std::map<TraceId, std::vector<Seq>> index_;
   std::map<std::string, std::unique_ptr<MemoryCursor>> cursors_;
-  std::function<void()> notify_;
+  int subscriptions_ = 0;
+  std::map<int, std::function<void()>> notify_;
 };
 
 }  // namespace spanferry::testing
