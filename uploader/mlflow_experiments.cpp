@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "model/crc32c.hpp"
 #include "model/json_writer.hpp"
 #include "uploader/endpoint.hpp"
 
@@ -78,7 +79,9 @@ MlflowExperiments::Wanted MlflowExperiments::wanted(const Route& route) const {
 }
 
 std::string MlflowExperiments::key(const Wanted& wanted) const {
-  return fmt::format("exp/{}/{}", settings_.name, wanted.id.empty() ? "n:" + wanted.name : "i:" + wanted.id);
+  // A destination that is pointed elsewhere finds other ids there.
+  return fmt::format("exp/{}/{:08x}/{}", settings_.name, crc32c(settings_.url),
+                     wanted.id.empty() ? "n:" + wanted.name : "i:" + wanted.id);
 }
 
 std::optional<Experiment> MlflowExperiments::cached(const std::string& key) {
