@@ -18,11 +18,13 @@ struct Secret {
   std::string value;
   std::string file;
   [[nodiscard]] bool empty() const { return value.empty() && file.empty(); }
+  bool operator==(const Secret&) const = default;
 };
 
 struct AssembleSettings {
   std::chrono::milliseconds quiet{2000};       // a trace whose root ended goes after this without news
   std::chrono::milliseconds max_open{600000};  // a trace without a root goes after this
+  bool operator==(const AssembleSettings&) const = default;
 };
 
 struct DestinationSettings {
@@ -43,6 +45,7 @@ struct DestinationSettings {
   AssembleSettings assemble;
   std::string ca_file;  // PEM; empty: SSL_CERT_FILE, else the system's
   std::chrono::milliseconds timeout{60000};
+  bool operator==(const DestinationSettings&) const = default;
 };
 
 // Read by encoders for traces that come from plain OpenTelemetry: what fills a tag that no span and no

@@ -16,13 +16,18 @@ class Spool;
 
 namespace spanferry::uploader {
 
-// Owns one thread ("deliver") on which every destination, batcher, assembler and the HTTP client live.
+// Each destination has one thread ("deliver") on which its batcher, assembler and HTTP client live.
 class Uploader {
  public:
   // Errors: configuration. `own_addresses`: our HTTP listeners, which no destination may be (a loop).
   static Result<std::unique_ptr<Uploader>> start(const Settings& settings, spool::Spool& spool,
                                                  const std::vector<std::string>& own_addresses);
   virtual ~Uploader() = default;  // stops at once; what was in flight is sent again by the next process
+
+  // Takes over other settings: destinations that are new start, those that are gone stop and no longer hold
+  // the log, changed ones stop and start again (what they had in flight is sent again), the others are not
+  // touched. One thread, as the destructor. Errors: configuration (nothing is changed then), unavailable.
+  virtual Result<> reload(const Settings& settings) = 0;
 
   [[nodiscard]] virtual std::vector<DestinationStatus> status() const = 0;  // any thread
   // Sends what is due without waiting for more (traces need not be quiet); returns when nothing is pending,

@@ -1,5 +1,7 @@
 #include "uploader/uploader.hpp"
 
+#include <condition_variable>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -135,6 +137,97 @@ TEST(Uploader, StopsAtOnceWhileAFarSideHangs) {
   const auto start = std::chrono::steady_clock::now();
   uploader->reset();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+}
+
+class ReloadTest : public ::testing::Test {
+ protected:
+  FarSide one_{[this](const Received& r) { return take(one_spans_, r); }};
+  FarSide two_{[this](const Received& r) { return take(two_spans_, r); }};
+  FarSide hanging_{[](const Received&) { return Answer{.hang = true}; }};
+  MemorySpool spool_;
+  Settings settings_;
+  std::unique_ptr<Uploader> uploader_;
+
+  void start() {
+    auto started = Uploader::start(settings_, spool_, {"127.0.0.1:4318"});
+    ASSERT_TRUE(started) << started.error().sentence;
+    uploader_ = *std::move(started);
+  }
+  void expect_all(const std::set<SpanKey>& spans, std::uint32_t first, std::uint32_t last) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    std::set<SpanKey> wanted;
+    for (std::uint32_t i = first; i < last; ++i) wanted.insert({trace_number(i), span_number(i)});
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, until, [&] { return spans == wanted; });
+    EXPECT_EQ(spans, wanted);
+  }
+  std::set<SpanKey> one_spans_, two_spans_;
+
+ private:
+  Answer take(std::set<SpanKey>& into, const Received& r) {
+    const std::lock_guard lock(mutex_);
+    const bool gzipped = r.headers.contains("content-encoding");
+    for (const auto& [key, name] : spans_in(gzipped ? gunzip(r.body) : r.body)) into.insert(key);
+    changed_.notify_all();
+    return {};
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+TEST_F(ReloadTest, StartsWhatIsNewAndLeavesTheOthersAlone) {
+  settings_.destinations = {otlp_to("one", one_.url())};
+  start();
+  for (std::uint32_t i = 0; i < 10; ++i) append(spool_, i);
+  expect_all(one_spans_, 0, 10);
+  settings_.destinations.push_back(otlp_to("two", two_.url()));
+  settings_.destinations.back().from = From::now;
+  const auto requests = uploader_->status()[0].requests;
+  ASSERT_TRUE(uploader_->reload(settings_));
+  EXPECT_EQ(uploader_->status().size(), 2U);
+  EXPECT_GE(uploader_->status()[0].requests, requests);
+  for (std::uint32_t i = 10; i < 20; ++i) append(spool_, i);
+  expect_all(one_spans_, 0, 20);
+  expect_all(two_spans_, 10, 20);
+}
+
+TEST_F(ReloadTest, StopsWhatIsGoneAndReleasesItsPlace) {
+  settings_.destinations = {otlp_to("one", one_.url()), otlp_to("two", hanging_.url())};
+  settings_.destinations.back().kind = Kind::mlflow;
+  start();
+  append(spool_, 0);
+  expect_all(one_spans_, 0, 1);
+  settings_.destinations.pop_back();
+  ASSERT_TRUE(uploader_->reload(settings_));
+  EXPECT_EQ(spool_.released, (std::set<std::string>{"two", "two#info"}));
+  EXPECT_EQ(uploader_->status().size(), 1U);
+  append(spool_, 1);
+  expect_all(one_spans_, 0, 2);
+}
+
+TEST_F(ReloadTest, StartsAChangedOneAgainWhereItWas) {
+  settings_.destinations = {otlp_to("one", one_.url())};
+  start();
+  append(spool_, 0);
+  expect_all(one_spans_, 0, 1);
+  ASSERT_TRUE(uploader_->status()[0].delivered_spans <= 1);
+  uploader_->drain(std::chrono::seconds(20));
+  settings_.destinations[0].url = two_.url();
+  ASSERT_TRUE(uploader_->reload(settings_));
+  append(spool_, 1);
+  expect_all(two_spans_, 1, 2);
+  EXPECT_TRUE(spool_.released.empty());
+}
+
+TEST_F(ReloadTest, ChangesNothingWhenOneCannotBe) {
+  settings_.destinations = {otlp_to("one", one_.url())};
+  start();
+  auto bad = settings_;
+  bad.destinations = {otlp_to("two", two_.url()), otlp_to("loop", "http://localhost:4318")};
+  EXPECT_EQ(uploader_->reload(bad).error().kind, ErrorKind::configuration);
+  append(spool_, 0);
+  expect_all(one_spans_, 0, 1);
+  EXPECT_EQ(uploader_->status()[0].name, "one");
 }
 
 TEST(Uploader, RefusesToDeliverToItself) {
