@@ -119,11 +119,21 @@ class SpoolTest : public ::testing::Test {
     EXPECT_TRUE(got) << got.error().sentence;
     return got ? *got : nullptr;
   }
+  // Waits for a store that is being reopened: after a failed write that may happen at any moment, and again.
+  Result<ReadBatch> read_patiently(Seq from) {
+    Result<ReadBatch> batch = spool->read(from, 1U << 20, 1000);
+    eventually([&] {
+      if (batch || batch.error().kind != ErrorKind::unavailable) return true;
+      batch = spool->read(from, 1U << 20, 1000);
+      return false;
+    });
+    return batch;
+  }
   // Everything from `from` on, in one list; gaps are appended to `gaps`.
   std::vector<Record> read_all(Seq from, std::vector<Gap>* gaps = nullptr) {
     std::vector<Record> records;
     while (from < spool->end()) {
-      auto batch = spool->read(from, 1U << 20, 1000);
+      auto batch = read_patiently(from);
       EXPECT_TRUE(batch) << batch.error().sentence;
       if (!batch || batch->next <= from) break;
       for (auto& record : batch->records) records.push_back(std::move(record));
