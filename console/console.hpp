@@ -42,8 +42,9 @@ Reply traces(const Sources& sources, std::string_view query);  // GET /api/spanf
 Reply trace(const Sources& sources, std::string_view id);  // GET /api/spanferry/v1/traces/ID (hex or tr-hex)
 Reply dead_letters(const Sources& sources, std::string_view query);  // GET /api/spanferry/v1/dead-letters
 Reply livez(const Sources& sources);
-Reply readyz(const Sources& sources, std::string_view query);  // ?destinations: they decide too
-Reply metrics(const Sources& sources);                         // Prometheus text
+// ?destinations: they decide too. `with_reasons`: also what the far sides said, which is not for every peer.
+Reply readyz(const Sources& sources, std::string_view query, bool with_reasons = true);
+Reply metrics(const Sources& sources);  // Prometheus text
 
 // The body of `status`, for the CLI on a stopped spool and for tests.
 std::string status_json(const Sources& sources);

@@ -45,7 +45,7 @@ Reply livez(const Sources& sources) {
   return reply;
 }
 
-Reply readyz(const Sources& sources, std::string_view query) {
+Reply readyz(const Sources& sources, std::string_view query, bool with_reasons) {
   const SpoolStatus spool = sources.spool->status();
   const bool started = !sources.started || sources.started();
   const bool accepting = started && sources.spool->accepting();
@@ -67,7 +67,7 @@ Reply readyz(const Sources& sources, std::string_view query) {
       json.begin_object()
           .field("name", destination.name)
           .field("state", name(destination.state))
-          .field("reason", destination.reason)
+          .field("reason", with_reasons ? std::string_view(destination.reason) : std::string_view())
           .end_object();
     }
   }

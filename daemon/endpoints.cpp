@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::string_view kTraces = "/api/spanferry/v1/traces/";
 
-// A function of the sources and the request, as an endpoint. Health and metrics are for every peer, what
-// shows traces for loopback.
+// A function of the sources and the request, as an endpoint. Health is for every peer, what
+// shows traces or numbers for who may see them.
 template <class Make>
 ingest::Endpoint endpoint(const console::Sources& sources, std::string path, ingest::Audience audience,
                           Make make) {
@@ -34,8 +34,8 @@ std::vector<ingest::Endpoint> endpoints(const console::Sources& sources) {
   };
   add("/livez", Audience::everyone, [](const Sources& s, const Request&) { return console::livez(s); });
   add("/readyz", Audience::everyone,
-      [](const Sources& s, const Request& r) { return console::readyz(s, r.query); });
-  add("/metrics", Audience::everyone, [](const Sources& s, const Request&) { return console::metrics(s); });
+      [](const Sources& s, const Request& r) { return console::readyz(s, r.query, r.from_loopback); });
+  add("/metrics", Audience::loopback, [](const Sources& s, const Request&) { return console::metrics(s); });
   add("/api/spanferry/v1/status", Audience::loopback,
       [](const Sources& s, const Request&) { return console::status(s); });
   add("/api/spanferry/v1/traces", Audience::loopback,

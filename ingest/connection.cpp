@@ -7,6 +7,7 @@
 #include <boost/asio/write.hpp>
 #include <spdlog/spdlog.h>
 
+#include "ingest/head_reader.hpp"
 #include "ingest/limits.hpp"
 
 namespace spanferry::ingest {
@@ -17,8 +18,6 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0";
-
-std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 std::string_view contents(const boost::beast::flat_buffer& buffer) {
   return {static_cast<const char*>(buffer.data().data()), buffer.size()};
@@ -77,7 +76,7 @@ Task<bool> Connection::serve_one() {
   body_is_read_ = false;
   if (const Read how = co_await read_head(); how != Read::ok) co_return co_await answer_unreadable_head(how);
   has_served_ = true;
-  const Head head = make_head();
+  const Head head = head_of(*parser_, peer_is_loopback_);
   const bool for_traces = is_traces_path(head.path);
   if (for_traces) context_.counters.touch();  // a probe is no reason to keep the doors open
   std::string path = for_traces ? std::string() : percent_decode(head.path);
@@ -90,10 +89,16 @@ Task<bool> Connection::serve_one() {
 
 std::optional<Answer> Connection::check(const Head& head, const EndpointTable::Match& match) const {
   const bool for_traces = is_traces_path(head.path);
+  if (!head.unsound.empty()) {
+    Answer answer = refusal(head, 400, Rejection::malformed, head.unsound);
+    answer.close = true;  // where the next request begins is anybody's guess
+    return answer;
+  }
   if (auto answer = context_.gate.check_site(head)) return answer;
-  const Audience audience = match.endpoint != nullptr ? match.endpoint->audience : Audience::everyone;
-  const bool is_health = match.endpoint != nullptr && audience == Audience::everyone;
-  if (auto answer = context_.gate.check_caller(head, audience, is_health)) return answer;
+  const Door door = for_traces                             ? Door::spans
+                    : match.audience == Audience::everyone ? Door::health
+                                                           : Door::rest;
+  if (auto answer = context_.gate.check_caller(head, door)) return answer;
   if (auto answer = context_.gate.check_loop(head)) return answer;
   if (!for_traces && !match.path_is_known) {
     return refusal(head, 404, Rejection::not_found, "nothing is served at this path");
@@ -175,48 +180,6 @@ Task<bool> Connection::answer_unreadable_head(Read how) {
     default:
       co_return false;
   }
-}
-
-Head Connection::make_head() const {
-  const auto& message = parser_->get();
-  Head head;
-  head.method = view(message.method_string());
-  std::string_view target = view(message.target());
-  // The absolute form of RFC 9112 3.2.2, which servers must take.
-  if (target.starts_with("http://")) {
-    const std::size_t slash = target.find('/', std::string_view("http://").size());
-    target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
-  }
-  const std::size_t question = target.find('?');
-  head.path = target.substr(0, question);
-  if (question != std::string_view::npos) head.query = target.substr(question + 1);
-  head.is_http_1_0 = message.version() < 11;
-  head.keep_alive = message.keep_alive();
-  head.chunked = parser_->chunked();
-  if (const auto length = parser_->content_length()) head.content_length = *length;
-  const auto text = [&](auto field) {
-    const auto found = message.find(field);
-    return found == message.end() ? std::string_view() : view(found->value());
-  };
-  const auto optional_text = [&](auto field) -> std::optional<std::string_view> {
-    const auto found = message.find(field);
-    if (found == message.end()) return std::nullopt;
-    return view(found->value());
-  };
-  head.content_type = text(http::field::content_type);
-  head.content_encoding = text(http::field::content_encoding);
-  head.user_agent = text(http::field::user_agent);
-  head.authorization = text(http::field::authorization);
-  head.host = optional_text(http::field::host);
-  head.origin = optional_text(http::field::origin);
-  head.sec_fetch_site = optional_text("Sec-Fetch-Site");
-  head.hop = text("X-Spanferry-Hop");
-  head.route = {text("x-mlflow-experiment-id"), text("x-spanferry-experiment"),
-                text("X-Databricks-UC-Table-Name")};
-  const std::string_view expect = text(http::field::expect);
-  head.expects_continue = !head.is_http_1_0 && is_media_type(expect, "100-continue");
-  head.peer_is_loopback = peer_is_loopback_;
-  return head;
 }
 
 Task<bool> Connection::discard(std::uint64_t bytes) {

@@ -63,7 +63,6 @@ class Connection {
   Task<bool> serve_one();
   Task<Read> read_head();
   Task<bool> read_more(std::size_t bytes);
-  [[nodiscard]] Head make_head() const;
   Task<bool> answer_unreadable_head(Read how);
   [[nodiscard]] std::optional<Answer> check(const Head& head, const EndpointTable::Match& match) const;
 

@@ -1,5 +1,6 @@
 // Connection: what is done with a request that the gate let in.
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include <boost/asio/post.hpp>
@@ -11,6 +12,12 @@
 
 namespace spanferry::ingest {
 namespace {
+
+constexpr std::array<std::pair<const char*, const char*>, 3> kPrivate{{
+    {"Cache-Control", "no-store"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+}};
 
 std::int64_t unix_now_ns() {
   return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -218,6 +225,8 @@ Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoi
   answer.headers = std::move(response.headers);
   if (!response.content_type.empty())
     answer.headers.emplace_back("Content-Type", std::move(response.content_type));
+  // Prompts and answers are for who asked: no cache, no guess at the type, no page of another origin.
+  for (const auto& [name, value] : kPrivate) answer.headers.emplace_back(name, value);
   co_return answer;
 }
 

@@ -32,6 +32,7 @@ EndpointTable::Match EndpointTable::find(std::string_view method, std::string_vi
   for (const Endpoint& endpoint : endpoints_) {
     if (!covers(endpoint, path) || endpoint.path.size() != longest) continue;
     match.path_is_known = true;
+    match.audience = endpoint.audience;
     if (takes(endpoint, method)) {
       match.endpoint = &endpoint;
       return match;

@@ -16,7 +16,8 @@ class EndpointTable {
   struct Match {
     const Endpoint* endpoint = nullptr;  // null: none for that method
     bool path_is_known = false;
-    std::string allow;  // the methods this path has, when none is for that one
+    Audience audience = Audience::loopback;  // of the path, whatever the method; loopback when it is unknown
+    std::string allow;                       // the methods this path has, when none is for that one
   };
   // `path` with percent-encoding undone. An exact path goes before a prefix, a longer prefix before a
   // shorter.

@@ -29,6 +29,12 @@ bool is_same_origin(std::string_view origin, std::string_view host) {
   return scheme_end != std::string_view::npos && same_text(origin.substr(scheme_end + 3), host);
 }
 
+// Somebody clicks on a link to the console: the page that bears the link sees nothing of what comes.
+bool is_link_followed(const Head& head) {
+  return head.method == "GET" && head.sec_fetch_mode == "navigate" && head.sec_fetch_dest == "document" &&
+         !head.path.starts_with("/api/");
+}
+
 }  // namespace
 
 std::optional<std::string_view> host_name(std::string_view host) {
@@ -75,29 +81,30 @@ std::optional<Answer> Gate::check_site(const Head& head) const {
     return refusal(head, 403, Rejection::forbidden,
                    "requests from web pages of another origin are not taken");
   }
-  const bool reads = head.method == "GET" || head.method == "HEAD";
-  if (head.sec_fetch_site && !reads && !head.origin && *head.sec_fetch_site != "same-origin" &&
-      *head.sec_fetch_site != "none") {
+  if (head.sec_fetch_site && !head.origin && *head.sec_fetch_site != "same-origin" &&
+      *head.sec_fetch_site != "none" && !is_link_followed(head)) {
     return refusal(head, 403, Rejection::forbidden, "requests from web pages of another site are not taken");
   }
   return std::nullopt;
 }
 
-std::optional<Answer> Gate::check_caller(const Head& head, Audience audience, bool is_health) const {
-  if (is_health) return std::nullopt;
+std::optional<Answer> Gate::check_caller(const Head& head, Door door) const {
+  if (door == Door::health) return std::nullopt;
   if (token_) {
     if (token_->allows(head.authorization)) return std::nullopt;
-    Answer answer =
-        refusal(head, 401, Rejection::unauthorized,
-                head.authorization.empty()
-                    ? "a bearer token is needed (listen.token_file): send Authorization: Bearer TOKEN"
-                    : "this is not the bearer token of listen.token_file");
+    Answer answer = refusal(head, 401, Rejection::unauthorized,
+                            head.authorization.empty()
+                                ? "a token is needed (listen.token_file): send Authorization: Bearer TOKEN"
+                                : "this is not the token of listen.token_file");
+    answer.headers.emplace_back("WWW-Authenticate", "Basic realm=\"spanferry\"");
     answer.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"spanferry\"");
     return answer;
   }
-  if (audience == Audience::everyone || head.peer_is_loopback) return std::nullopt;
-  return refusal(head, 403, Rejection::forbidden,
-                 "without listen.token_file this path is for callers on the same host only");
+  if (door == Door::spans || head.peer_is_loopback) return std::nullopt;
+  return refusal(
+      head, 403, Rejection::forbidden,
+      "without listen.token_file callers from elsewhere get /v1/traces and health only: set it, and "
+      "send that token");
 }
 
 std::optional<Answer> Gate::check_loop(const Head& head) const {

@@ -1,17 +1,20 @@
 // Who may come in: the checks on a request's head that need no body, in the order they are made.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
 
 #include "ingest/answer.hpp"
-#include "ingest/handler.hpp"
 #include "ingest/head.hpp"
 #include "ingest/settings.hpp"
 #include "ingest/token.hpp"
 
 namespace spanferry::ingest {
+
+// What a path leads to, by who may go there.
+enum class Door : std::uint8_t { health, spans, rest };
 
 // Lives on the ingest thread.
 class Gate {
@@ -23,9 +26,9 @@ class Gate {
   // The Host and Origin rules, which keep web pages from reaching us through a browser's back door (DNS
   // rebinding, cross-site posts).
   [[nodiscard]] std::optional<Answer> check_site(const Head& head) const;
-  // The token, and without one the rule that a peer from elsewhere gets no more than spans and health.
-  // `audience`: of the path asked for. `is_health`: never asks for the token, a probe has none.
-  [[nodiscard]] std::optional<Answer> check_caller(const Head& head, Audience audience, bool is_health) const;
+  // The token, and without one the rule that a peer from elsewhere gets no more than spans and health, known
+  // paths or not. Health never asks for a token: a probe has none.
+  [[nodiscard]] std::optional<Answer> check_caller(const Head& head, Door door) const;
   // A request that we sent ourselves.
   [[nodiscard]] std::optional<Answer> check_loop(const Head& head) const;
 

@@ -27,8 +27,8 @@ struct Response {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-// Who may call a path when no token_file is set (DESIGN 9): health and /v1/traces are for every peer, the
-// rest for loopback.
+// Who may call a path. `everyone`: every peer, without a token, which is for health alone. `loopback`: peers
+// on this host, or where there is a token_file all that present the token.
 enum class Audience : std::uint8_t { everyone, loopback };
 
 struct Endpoint {

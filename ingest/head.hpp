@@ -20,12 +20,16 @@ struct Head {
   bool expects_continue = false;
 
   std::string_view content_type, content_encoding, user_agent;
-  std::optional<std::string_view> host;
+  std::optional<std::string_view> host;  // of the target where that names one, else of the Host header
   std::string_view authorization, hop;
   std::optional<std::string_view> origin, sec_fetch_site;
+  std::string_view sec_fetch_mode, sec_fetch_dest;
   RouteHeaders route;
 
+  // The peer is on this host, and no proxy says that it speaks for somebody else.
   bool peer_is_loopback = false;
+  // What makes the request ambiguous, so that a proxy before us could have read it otherwise; empty: nothing.
+  std::string_view unsound;
 };
 
 // "/v1/traces", also where an exporter set up for Databricks' own endpoint sends.

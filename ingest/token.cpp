@@ -1,7 +1,11 @@
 #include "ingest/token.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include <spdlog/spdlog.h>
 
+#include "model/ids.hpp"
 #include "net/secret_file.hpp"
 
 namespace spanferry::ingest {
@@ -11,6 +15,19 @@ Result<std::string> read_token(const std::string& path) {
   auto token = net::read_secret(path);
   if (!token) return std::unexpected(token.error().in("listen.token_file"));
   return token;
+}
+
+// What follows a scheme, which is compared without case.
+std::optional<std::string_view> after_scheme(std::string_view authorization, std::string_view scheme) {
+  const auto same = [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+  };
+  if (authorization.size() < scheme.size() ||
+      !std::ranges::equal(authorization.substr(0, scheme.size()), scheme, same))
+    return std::nullopt;
+  authorization.remove_prefix(scheme.size());
+  while (authorization.starts_with(' ')) authorization.remove_prefix(1);
+  return authorization;
 }
 
 }  // namespace
@@ -52,17 +69,15 @@ void TokenFile::refresh(Clock::time_point now) {
 
 bool TokenFile::allows(std::string_view authorization, Clock::time_point now) {
   refresh(now);
-  static constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() < kScheme.size() ||
-      authorization.size() > net::kMaxSecretFileBytes + kScheme.size())
-    return false;
-  for (std::size_t i = 0; i < kScheme.size(); ++i) {
-    const char c = authorization[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) != kScheme[i]) return false;
-  }
-  authorization.remove_prefix(kScheme.size());
-  while (authorization.starts_with(' ')) authorization.remove_prefix(1);
-  return same_secret(token_, authorization);
+  // base64 makes four bytes of three, and there is a user name.
+  if (authorization.size() > 2 * net::kMaxSecretFileBytes) return false;
+  if (const auto token = after_scheme(authorization, "bearer ")) return same_secret(token_, *token);
+  const auto pair = after_scheme(authorization, "basic ");
+  if (!pair) return false;
+  const auto decoded = base64_decode(*pair);
+  if (!decoded) return false;
+  const auto colon = decoded->find(':');
+  return colon != std::string::npos && same_secret(token_, std::string_view(*decoded).substr(colon + 1));
 }
 
 }  // namespace spanferry::ingest

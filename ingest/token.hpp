@@ -21,7 +21,9 @@ class TokenFile {
 
   // Errors: configuration (what net::read_secret does not take).
   static Result<std::unique_ptr<TokenFile>> open(std::string path);
-  // Whether `authorization` (the header's value) is `Bearer TOKEN` with our token.
+  // Whether `authorization` (the header's value) is `Bearer TOKEN`, or `Basic` with any user name and our
+  // token as the password: what an MLflow client makes of MLFLOW_TRACKING_PASSWORD, and a browser of its
+  // prompt.
   bool allows(std::string_view authorization, Clock::time_point now = Clock::now());
 
  private:

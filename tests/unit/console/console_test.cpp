@@ -220,6 +220,7 @@ TEST_F(Console, IsReadyWheneverSpansAreTakenWhateverTheDestinationsDo) {
   EXPECT_EQ(ready.status, 200);
   EXPECT_EQ(Parsed(ready.body).text("/destinations/0/state"), "paused_auth");
   EXPECT_EQ(readyz(sources, "destinations").status, 503);
+  EXPECT_EQ(readyz(sources, "", false).body.find("token"), std::string::npos) << "not for every peer";
   spool.set_accepting(false);
   const Reply full = readyz(sources, "");
   EXPECT_EQ(full.status, 503);

@@ -17,10 +17,9 @@ Head from_elsewhere(std::string_view path) {
 TEST(Gate, WithoutATokenAPeerFromElsewhereGetsSpansAndHealthAlone) {
   const Settings settings;
   const Gate gate(settings, nullptr);
-  EXPECT_FALSE(gate.check_caller(from_elsewhere("/v1/traces"), Audience::everyone, false));
-  EXPECT_FALSE(gate.check_caller(from_elsewhere("/livez"), Audience::everyone, true));
-  const auto refused =
-      gate.check_caller(from_elsewhere("/api/spanferry/v1/traces"), Audience::loopback, false);
+  EXPECT_FALSE(gate.check_caller(from_elsewhere("/v1/traces"), Door::spans));
+  EXPECT_FALSE(gate.check_caller(from_elsewhere("/livez"), Door::health));
+  const auto refused = gate.check_caller(from_elsewhere("/api/spanferry/v1/traces"), Door::rest);
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->status, 403);
   EXPECT_NE(refused->body.find("listen.token_file"), std::string::npos);

@@ -119,6 +119,79 @@ TEST_F(HttpFraming, TwoLengthsAreRefused) {
   EXPECT_EQ(ask("POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\n").status, 400);
 }
 
+// What another server may read in another way is refused as a whole, and ends the connection: the request
+// that it hides is never served.
+TEST_F(HttpFraming, ARequestThatCouldBeReadInTwoWaysIsRefusedAndEndsTheConnection) {
+  open();
+  const std::string body = protobuf(one_span_json());
+  const std::string length = "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  for (const std::string& headers : {
+           length + "Transfer-Encoding: xchunked\r\n",
+           length + "Transfer-Encoding: identity\r\n",
+           length + "Transfer-Encoding: chunked, identity\r\n",
+           length + "Transfer-Encoding: \"chunked\"\r\n",
+           length + "Transfer-Encoding: \x0b" + "chunked\r\n",
+           length + "Transfer-Encoding : chunked\r\n",
+           length + " Transfer-Encoding: chunked\r\n",
+           length + "Transfer-Encoding:\r\n chunked\r\n",
+           length + "Transfer-Encoding:\n chunked\r\n",
+           length + "X: y\nTransfer-Encoding: chunked\r\n",
+           length + length,
+           std::string("Transfer-Encoding: xchunked\r\n"),
+           std::string("Transfer-Encoding: gzip, chunked\r\n"),
+           std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"),
+           std::string("Content-Length: +5\r\n"),
+           std::string("Content-Length: 0x5\r\n"),
+           std::string("Content-Length: 5, 5\r\n"),
+           std::string("Content-Length: 5 5\r\n"),
+           std::string("Content-Length: 18446744073709551621\r\n"),
+           std::string("Content-Length: \r\n"),
+           length + "Host: other\r\n",
+           length + "Content-Encoding: gzip\r\nContent-Encoding: identity\r\n",
+           length + "Authorization: a\r\nAuthorization: b\r\n",
+       }) {
+    RawClient c = client();
+    c.send("POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n" +
+           headers + "\r\n" + body + post(body));
+    const RawAnswer answer = c.receive();
+    EXPECT_EQ(answer.status, 400) << headers;
+    EXPECT_EQ(answer.header("connection"), "close") << headers;
+    EXPECT_TRUE(c.is_closed_by_server()) << headers;
+  }
+  EXPECT_EQ(ask("POST /v1/traces HTTP/1.0\r\nContent-Type: application/x-protobuf\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+                .status,
+            400);
+  EXPECT_TRUE(spool.records().empty());
+}
+
+TEST_F(HttpFraming, AChunkThatCouldBeReadInTwoWaysIsRefusedAndEndsTheConnection) {
+  open();
+  const std::string body = protobuf(one_span_json());
+  for (const char* pieces :
+       {"10000000000000000\r\n\r\n0\r\n\r\n", "0x0\r\n\r\n", "-1\r\n\r\n", "+0\r\n\r\n", "0 \r\n\r\n",
+        " 0\r\n\r\n", "0\n\n", "0;a\nb\r\n\r\n", "1\r\naXX0\r\n\r\n", "1\r\na\n0\r\n\r\n", "\r\n\r\n",
+        "0\r\nContent-Length: 5\r\n\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
+    RawClient c = client();
+    c.send(chunked(pieces) + post(body));
+    const RawAnswer answer = c.receive();
+    EXPECT_EQ(answer.status, 400) << pieces;
+    EXPECT_TRUE(c.is_closed_by_server()) << pieces;
+  }
+  EXPECT_TRUE(spool.records().empty());
+}
+
+TEST_F(HttpFraming, ATrailerChangesNothing) {
+  open();
+  RawClient c = client();
+  c.send(chunked(chunk(protobuf(one_span_json())) +
+                 "0\r\nHost: evil.example\r\nX-Mlflow-Experiment-Id: 7\r\n\r\n") +
+         post(""));
+  EXPECT_EQ(c.receive().status, 200);
+  EXPECT_EQ(c.receive().status, 200);
+  ASSERT_EQ(spool.records().size(), 1U);
+}
+
 TEST_F(HttpFraming, APostWithoutALengthIs411) {
   open();
   EXPECT_EQ(ask("POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n\r\n")

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "model/ids.hpp"
 #include "tests/unit/ingest/doors.hpp"
 
 namespace spanferry::test {
@@ -61,6 +62,57 @@ TEST_F(HttpGate, RefusesPagesOfOtherOrigins) {
   EXPECT_EQ(ask(post("", "Sec-Fetch-Site: cross-site\r\n")).status, 403);
 }
 
+TEST_F(HttpGate, RefusesWhatAPageOfAnotherSiteMakesABrowserFetch) {
+  open(two_endpoints());
+  const auto status = [&](std::string_view path, std::string_view fetch) {
+    return ask(get(path, "Host: localhost\r\n" + std::string(fetch))).status;
+  };
+  for (const char* site : {"cross-site", "same-site"}) {
+    const std::string from = "Sec-Fetch-Site: " + std::string(site) + "\r\n";
+    EXPECT_EQ(status("/livez", from + "Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n"), 403) << site;
+    EXPECT_EQ(status("/livez", from + "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n"), 403) << site;
+    EXPECT_EQ(status("/livez", from + "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"), 200)
+        << "a link that somebody followed";
+    EXPECT_EQ(
+        status("/api/spanferry/v1/status", from + "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"),
+        403);
+  }
+  EXPECT_EQ(status("/api/spanferry/v1/status", "Sec-Fetch-Site: same-origin\r\n"), 200);
+  EXPECT_EQ(status("/api/spanferry/v1/status", "Sec-Fetch-Site: none\r\n"), 200);
+}
+
+TEST_F(HttpGate, TheHostOfAnAbsoluteTargetCounts) {
+  open(two_endpoints());
+  const auto status = [&](std::string_view target, std::string_view host) {
+    return ask("GET " + std::string(target) + " HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n").status;
+  };
+  EXPECT_EQ(status("http://localhost:4318/livez", "localhost:4318"), 200);
+  EXPECT_EQ(status("HTTP://127.0.0.1/livez?x", "other.example"), 200);
+  EXPECT_EQ(status("http://evil.example/livez", "localhost"), 403);
+  EXPECT_EQ(status("https://localhost@evil.example/livez", "localhost"), 403);
+  EXPECT_EQ(status("http:///livez", "localhost"), 400);
+  EXPECT_EQ(status("livez", "localhost"), 400);
+}
+
+TEST_F(HttpGate, WhoComesThroughAProxyIsNotOnThisHost) {
+  open(two_endpoints());
+  for (const char* header : {"X-Forwarded-For: 10.0.0.9", "Forwarded: for=10.0.0.9", "Via: 1.1 proxy"}) {
+    const std::string headers = "Host: localhost\r\n" + std::string(header) + "\r\n";
+    EXPECT_EQ(ask(get("/api/spanferry/v1/status", headers)).status, 403) << header;
+    EXPECT_EQ(ask(get("/api/unknown", headers)).status, 403) << header;
+    EXPECT_EQ(ask(get("/livez", headers)).status, 200) << header;
+    EXPECT_EQ(ask(post("", std::string(header) + "\r\n")).status, 200) << header;
+  }
+}
+
+TEST_F(HttpGate, AnswersOfEndpointsAreForTheirCallerAlone) {
+  open(two_endpoints());
+  const RawAnswer answer = ask(get("/api/spanferry/v1/status", "Host: localhost\r\n"));
+  EXPECT_EQ(answer.header("cache-control"), "no-store");
+  EXPECT_EQ(answer.header("x-content-type-options"), "nosniff");
+  EXPECT_EQ(answer.header("cross-origin-resource-policy"), "same-origin");
+}
+
 TEST_F(HttpGate, ARequestThatWeSentOurselvesIsALoop) {
   open(two_endpoints());
   EXPECT_EQ(ask(post("", "X-Spanferry-Hop: our-instance\r\n")).status, 508);
@@ -96,6 +148,19 @@ TEST_F(HttpToken, IsAskedOfCallersButNotOfProbes) {
   EXPECT_EQ(ask(get("/api/spanferry/v1/status", "Host: localhost\r\n")).status, 401);
   EXPECT_EQ(status_with("Host: localhost\r\n"), 200);
   EXPECT_EQ(rejected("unauthorized"), 5U);
+}
+
+TEST_F(HttpToken, MayComeAsThePasswordOfBasicAuthentication) {
+  open(two_endpoints());
+  const auto status = [&](std::string_view pair) {
+    return ask(post("", "Authorization: Basic " + base64_encode(pair) + "\r\n")).status;
+  };
+  EXPECT_EQ(status("anybody:sesame"), 200);
+  EXPECT_EQ(status(":sesame"), 200);
+  EXPECT_EQ(status("sesame:"), 401);
+  EXPECT_EQ(status("sesame"), 401);
+  EXPECT_EQ(status("anybody:sesame:"), 401);
+  EXPECT_EQ(ask(post("", "Authorization: Basic ?\r\n")).status, 401);
 }
 
 TEST_F(HttpToken, IsReadAgainWhenItChanges) {
