@@ -1,5 +1,7 @@
 #include "model/mlflow_span.hpp"
 
+#include <unordered_map>
+
 #include "model/json_writer.hpp"
 #include "model/mlflow_text.hpp"
 #include "model/mlflow_translate.hpp"
@@ -59,7 +61,16 @@ std::string stored_json(const AnyValue& value) {
 JsonAttributes stored_attributes(const Attributes& attributes) {
   JsonAttributes out;
   out.reserve(attributes.size());
-  for (const Attribute& a : attributes) out.push_back({std::string(a.key), stored_json(a.value)});
+  std::unordered_map<std::string_view, std::size_t> place;
+  place.reserve(attributes.size());
+  for (const Attribute& a : attributes) {
+    const auto [it, fresh] = place.emplace(a.key, out.size());
+    if (fresh) {
+      out.push_back({std::string(a.key), stored_json(a.value)});
+    } else {
+      out[it->second].json = stored_json(a.value);
+    }
+  }
   return out;
 }
 

@@ -24,6 +24,7 @@ inline constexpr std::string_view kTokenUsage = "mlflow.chat.tokenUsage";
 inline constexpr std::string_view kModel = "mlflow.llm.model";
 inline constexpr std::string_view kProvider = "mlflow.llm.provider";
 inline constexpr std::string_view kCost = "mlflow.llm.cost";
+inline constexpr std::string_view kMessageFormat = "mlflow.message.format";
 inline constexpr std::string_view kTraceTagPrefix = "mlflow.traceTag.";
 }  // namespace attribute
 
@@ -71,6 +72,7 @@ std::string trace_name_of(const TraceId& id);
 // An attribute's value as MLflow keeps it. Both encodings of the wire are read: real values, and strings that
 // hold the JSON text of a string, list or object.
 std::string stored_json(const AnyValue& value);
+// Of a key that comes twice the last value, at the place of the first.
 JsonAttributes stored_attributes(const Attributes& attributes);
 
 // The span as MLflow's server would store it, conventions translated (model/mlflow_translate.hpp).

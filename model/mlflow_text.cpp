@@ -1,5 +1,6 @@
 #include "model/mlflow_text.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <simdjson.h>
@@ -66,6 +67,10 @@ bool is_truthy(const dom::element& element) {
 }
 
 std::optional<std::int64_t> integer_in(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\n\r\f\v";
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  text = text.substr(0, text.find_last_not_of(kSpace) + 1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
@@ -94,9 +99,11 @@ std::optional<std::int64_t> json_integer(std::string_view text) {
 std::optional<std::string> json_member(std::string_view text, std::string_view key) {
   if (text.empty() || text.front() != '{') return std::nullopt;
   return with_json(text, std::optional<std::string>(), [key](const dom::element& e) {
-    dom::element member;
-    if (e.at_key(key).get(member) != simdjson::SUCCESS) return std::optional<std::string>();
-    return std::optional<std::string>(simdjson::minify(member));
+    std::optional<dom::element> member;
+    for (const auto& [name, value] : e.get_object().value_unsafe()) {
+      if (name == key) member = value;
+    }
+    return member ? std::optional<std::string>(simdjson::minify(*member)) : std::nullopt;
   });
 }
 

@@ -18,9 +18,9 @@ JsonType json_type(std::string_view text);
 bool json_is_truthy(std::string_view text);
 // The string that `text` holds in quotes; nothing if it is anything else.
 std::optional<std::string> json_string(std::string_view text);
-// The integer that `text` is, or holds in quotes.
+// The integer that `text` is, or holds in quotes, there with space around it and a plus if need be.
 std::optional<std::int64_t> json_integer(std::string_view text);
-// A member of an object, as JSON text.
+// A member of an object, as JSON text; the last one of a name that is there twice.
 std::optional<std::string> json_member(std::string_view text, std::string_view key);
 // A value as the text of a tag: the string itself, the only element of a list, else the JSON.
 std::string json_as_tag(std::string_view text);

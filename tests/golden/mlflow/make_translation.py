@@ -4,7 +4,10 @@ Run with an environment that has mlflow (3.17 made the files here) and opentelem
     python make_translation.py
 """
 import json
+import os
 import pathlib
+
+os.environ["MLFLOW_MODEL_CATALOG_URI"] = ""  # costs by the price list that the package brings
 
 from mlflow.entities.span import Span
 from mlflow.tracing.otel.translation import translate_span_when_storing
@@ -40,6 +43,40 @@ CASES = {
     "encodings": {"quoted": '"quoted"', "digits": "1", "number": 1, "real": 0.1, "truth": True, "list": "[1]",
                   "object": '{"a": 1}', "not_json": "{oops", "empty": ""},
     "empty_values": {"gen_ai.input.messages": "", "gen_ai.tool.call.arguments": "{}"},
+    "cost": {"gen_ai.usage.input_tokens": 1234, "gen_ai.usage.output_tokens": 77, "gen_ai.usage.cache_read.input_tokens": 1000,
+             "gen_ai.response.model": "gpt-4o-mini-2024-07-18", "gen_ai.provider.name": "OpenAI"},
+    "cost_by_any_provider": {"gen_ai.usage.prompt_tokens": 9, "gen_ai.usage.completion_tokens": 3, "gen_ai.system": "nobody",
+                             "gen_ai.request.model": "anthropic/claude-sonnet-4-5", "llm.usage.total_tokens": 12},
+    "open_inference": {"openinference.span.kind": "LLM", "input.value": '{"messages": []}', "input.mime_type": "application/json",
+                       "output.value": "fine", "llm.model_name": "gpt-4o", "llm.provider": "openai", "llm.token_count.prompt": 9,
+                       "llm.token_count.completion": 3, "llm.token_count.total": 12, "llm.token_count.prompt_details.cache_read": 4},
+    "traceloop": {"traceloop.span.kind": "workflow", "gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "",
+                  "gen_ai.prompt.1.content": "why?", "gen_ai.completion.0.content": "because", "gen_ai.usage.prompt_tokens": 2,
+                  "llm.usage.total_tokens": 7},
+    "adk": {"gcp.vertex.agent.llm_request": '{"model": "gemini-2.0-flash", "contents": []}', "gcp.vertex.agent.llm_response": "{}"},
+    "vercel": {"ai.operationId": "ai.generateText", "ai.prompt": '{"prompt": "why?"}', "ai.response.text": "because"},
+    "vercel_chat": {"ai.operationId": "ai.generateText.doGenerate", "ai.prompt.messages": '[{"role": "user", "content": "h\u00e9"}]',
+                    "ai.prompt.tools": ['{"type": "function", "name": "weather"}', "no json"], "ai.response.text": "because",
+                    "ai.response.model": "gpt-4o", "ai.response.finishReason": "stop", "ai.usage.promptTokens": 4},
+    "volt_agent": {"entity.type": "agent", "span.type": "llm", "llm.messages": '[{"role": "user", "content": "hi"}]', "output": "ho",
+                   "voltagent.operation_id": "o-1", "usage.prompt_tokens": 3, "llm.usage.completion_tokens": 4},
+    "live_kit": {"lk.function_tool.name": "weather", "lk.user_input": "hi", "lk.response.text": "ho"},
+    "laminar": {"lmnr.span.type": "EXECUTOR", "lmnr.span.input": "[1]", "lmnr.span.output": "ho"},
+    "langfuse": {"langfuse.observation.type": "retriever", "langfuse.observation.input": "hi", "langfuse.observation.output": "ho"},
+    "gemini": {"gen_ai.agent.name": "gemini-cli", "gen_ai.operation.name": "llm_call", "gen_ai.input.messages": "h\u00e9 \U0001f389",
+               "gen_ai.output.messages": '[{"role": "model", "parts": [{"text": "a"}]}, {"parts": [{"text": "b"}]}, 7]'},
+    "claude_request": {"span.type": "claude_code.llm_request", "input_tokens": 10, "output_tokens": 2, "cache_read_tokens": 90,
+                       "cache_creation_tokens": "5", "new_context": "ctx", "response.model_output": "<REDACTED>"},
+    "claude_tool": {"span.type": "tool", "tool_input": "<REDACTED>", "full_command": "ls -l", "file_path": ""},
+    "spring_events": {"gen_ai.operation.name": "chat"},
+    "message_events": {"gen_ai.operation.name": "chat"},
+}
+EVENTS = {
+    "spring_events": [("gen_ai.content.prompt", {"gen_ai.prompt": "why?"}),
+                      ("gen_ai.content.completion", {"gen_ai.completion": '[{"role": "assistant"}]'})],
+    "message_events": [("gen_ai.system.message", {"content": "be kind"}), ("gen_ai.user.message", {"content": '["h\u00e9"]'}),
+                       ("gen_ai.user.message", {}), ("gen_ai.choice", {"content": "yes", "role": "bot"}), ("gen_ai.choice", {"content": 5})],
+    "claude_tool": [("tool.output", {"output": "", "content": "total 0"})],
 }
 
 
@@ -75,10 +112,28 @@ for n, (name, attributes) in enumerate(CASES.items(), 1):
         attribute = span.attributes.add()
         attribute.key = key
         any_value(attribute.value, value)
+    for event, attributes in EVENTS.get(name, []):
+        held = span.events.add(name=event, time_unix_nano=1795487692180000000).attributes
+        for key, value in attributes.items():
+            attribute = held.add()
+            attribute.key = key
+            any_value(attribute.value, value)
+
+
+
+def as_json(text):
+    """The server keeps some texts bare, which its client then reads as they are; ours are always JSON."""
+    try:
+        json.loads(text)
+        return text
+    except ValueError:
+        return json.dumps(text, ensure_ascii=False)
+
 
 expected = {}
 for proto in scope.spans:
-    expected[proto.name] = translate_span_when_storing(Span.from_otel_proto(proto))["attributes"]
+    stored = translate_span_when_storing(Span.from_otel_proto(proto))["attributes"]
+    expected[proto.name] = {key: as_json(text) for key, text in stored.items()}
 
 # Sums over a tree: (span, parent, usage).
 TREES = {
