@@ -54,7 +54,7 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 18> kKeys{{
+const std::array<DestinationKey, 19> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -84,6 +84,12 @@ const std::array<DestinationKey, 18> kKeys{{
     {{"password_file", Type::text, "", "none", "A file that holds the password; read anew at each use."},
      "mlflow",
      [](Destination& d, const Value& v) { return d.password.file = text(v), std::string(); }},
+    {{"headers_file", Type::text, "", "none",
+      "A file with headers for every request, as `NAME=VALUE` lines, values percent-encoded; read anew at "
+      "each "
+      "use."},
+     "otlp",
+     [](Destination& d, const Value& v) { return d.headers_file = text(v), std::string(); }},
     {{"experiment", Type::text, "", "none",
       "The experiment of spans that name none, by name. Without it `mlflow` uses experiment 0, and "
       "`databricks` waits, saying so."},

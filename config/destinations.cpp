@@ -31,7 +31,7 @@ bool is_loopback_url(std::string_view url) {
 }
 
 bool sends_credential(const Destination& d) {
-  if (!d.token.empty() || !d.password.empty()) return true;
+  if (!d.token.empty() || !d.password.empty() || !d.headers_file.empty()) return true;
   return std::ranges::any_of(d.headers, [](const auto& header) {
     const auto name = lower(header.first);
     return name.contains("auth") || name.contains("key") || name.contains("token") || name == "cookie";
@@ -126,6 +126,8 @@ class DestinationBuilder {
     if (!said("username") && has_password) missing("password needs username");
     const bool has_token = said("token") || said("token_file");
     if (has_token && said("username")) missing("set a token or a username with its password, not both");
+    if (!raw_.headers.empty() && said("headers_file"))
+      missing("set one of headers and headers_file, not both");
     if (said("experiment") && said("experiment_id"))
       missing("set one of experiment and experiment_id, not both");
     if (kind_ == "databricks" && !has_token)

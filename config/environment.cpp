@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "model/otlp_headers.hpp"
+
 namespace spanferry::config {
 namespace {
 
@@ -24,7 +26,8 @@ constexpr std::array kDestinationVariables{std::string_view("MLFLOW_TRACKING_URI
                                            std::string_view("DATABRICKS_CONFIG_PROFILE"),
                                            std::string_view("DATABRICKS_CONFIG_FILE"),
                                            std::string_view("OTEL_EXPORTER_OTLP_ENDPOINT"),
-                                           std::string_view("OTEL_EXPORTER_OTLP_HEADERS")};
+                                           std::string_view("OTEL_EXPORTER_OTLP_HEADERS"),
+                                           std::string_view("OTEL_EXPORTER_OTLP_HEADERS_FILE")};
 
 constexpr std::string_view kTokensOnly =
     "personal access tokens are supported now: set DATABRICKS_HOST and DATABRICKS_TOKEN (or "
@@ -58,26 +61,6 @@ std::vector<std::string> split_list(std::string_view text) {
 Raw raw(std::string_view name, std::string_view value) {
   const auto origin = fmt::format("environment {}", name);
   return {.texts = {std::string(value)}, .is_list = false, .origin = origin, .where = origin};
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      out += static_cast<char>((hex_digit(text[i + 1]) << 4) | hex_digit(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
 }
 
 class EnvironmentDestination {
@@ -184,20 +167,12 @@ class EnvironmentDestination {
   std::optional<RawDestination> otlp() {
     begin("otlp", "OTEL_EXPORTER_OTLP_ENDPOINT");
     take("url", "OTEL_EXPORTER_OTLP_ENDPOINT");
-    // OpenTelemetry, "Specifying headers via environment variables": NAME=VALUE with commas, values
-    // percent-encoded.
     destination_.headers_origin = "environment OTEL_EXPORTER_OTLP_HEADERS";
-    for (const auto& item : split_list(get("OTEL_EXPORTER_OTLP_HEADERS"))) {
-      const auto equals = item.find('=');
-      if (equals == 0 || equals == std::string::npos) {
-        problems_.add(destination_.headers_origin, "", "must be NAME=VALUE, with commas between");
-        continue;
-      }
-      const auto end = item.find_last_not_of(' ', equals - 1);
-      auto value = std::string_view(item).substr(equals + 1);
-      while (value.starts_with(' ')) value.remove_prefix(1);
-      destination_.headers.emplace_back(item.substr(0, end + 1), percent_decoded(value));
-    }
+    if (auto headers = parse_otlp_headers(get("OTEL_EXPORTER_OTLP_HEADERS")))
+      destination_.headers = std::move(*headers);
+    else
+      problems_.add(destination_.headers_origin, "", headers.error().sentence);
+    take("headers_file", "OTEL_EXPORTER_OTLP_HEADERS_FILE");
     return std::move(destination_);
   }
 

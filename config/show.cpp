@@ -84,7 +84,7 @@ These make one destination named `env`, if the file lists none; else they are ig
 |---|---|
 | `MLFLOW_TRACKING_URI=databricks` (or only `DATABRICKS_HOST`), `DATABRICKS_HOST`, `DATABRICKS_TOKEN` or `DATABRICKS_TOKEN_FILE` | kind `databricks` |
 | `MLFLOW_TRACKING_URI=http(s)://...`, `MLFLOW_TRACKING_TOKEN` or `MLFLOW_TRACKING_TOKEN_FILE`; or `MLFLOW_TRACKING_USERNAME` with `MLFLOW_TRACKING_PASSWORD` or `MLFLOW_TRACKING_PASSWORD_FILE` | kind `mlflow` |
-| `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS` (`NAME=VALUE,...`), with none of the above | kind `otlp` |
+| `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS` (`NAME=VALUE,...`) or `OTEL_EXPORTER_OTLP_HEADERS_FILE`, with none of the above | kind `otlp` |
 
 `MLFLOW_EXPERIMENT_NAME` or `MLFLOW_EXPERIMENT_ID` gives the experiment; the id decides where both are set. Databricks
 takes personal access tokens: `DATABRICKS_CLIENT_ID`, `DATABRICKS_CLIENT_SECRET`, `DATABRICKS_CONFIG_PROFILE`,

@@ -15,6 +15,7 @@
 #include "daemon/show_trace.hpp"
 #include "model/json_writer.hpp"
 #include "model/otlp_scan.hpp"
+#include "model/printable.hpp"
 
 namespace spanferry::daemon {
 namespace {

@@ -72,11 +72,4 @@ simdjson::dom::object object_of(Json object, std::string_view key) {
   return found;
 }
 
-std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  return out;
-}
-
 }  // namespace spanferry::daemon

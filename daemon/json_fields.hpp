@@ -26,7 +26,4 @@ bool flag_of(Json object, std::string_view key);
 simdjson::dom::array list_of(Json object, std::string_view key);
 simdjson::dom::object object_of(Json object, std::string_view key);
 
-// What a sender or a far side wrote must not drive the terminal.
-std::string printable(std::string_view text);
-
 }  // namespace spanferry::daemon

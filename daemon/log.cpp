@@ -1,6 +1,5 @@
 #include "daemon/log.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
@@ -14,7 +13,7 @@
 #include <unistd.h>
 
 #include "model/json_writer.hpp"
-#include "model/utf8.hpp"
+#include "model/printable.hpp"
 
 namespace spanferry::daemon {
 namespace {
@@ -81,17 +80,13 @@ std::string log_line_json(std::int64_t unix_ms, std::string_view level, std::str
       .begin_object()
       .field("time", rfc3339(unix_ms))
       .field("level", level)
-      .field("message", repair_utf8(cut(message)))
+      .field("message", log_message(message))
       .end_object();
   return out;
 }
 
 // What a far side or a sender wrote must not forge lines or drive the terminal.
-std::string log_message(std::string_view message) {
-  auto line = repair_utf8(cut(message));
-  std::ranges::replace_if(line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  return line;
-}
+std::string log_message(std::string_view message) { return printable(cut(message)); }
 
 std::string log_line_text(std::int64_t unix_ms, std::string_view level, std::string_view message) {
   return fmt::format("{} {:<5} {}", rfc3339(unix_ms), level, log_message(message));

@@ -4,6 +4,7 @@
 #include <protozero/pbf_reader.hpp>
 
 #include "daemon/json_fields.hpp"
+#include "model/printable.hpp"
 
 namespace spanferry::daemon {
 

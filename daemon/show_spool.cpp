@@ -9,6 +9,7 @@
 #include "daemon/json_fields.hpp"
 #include "daemon/quantities.hpp"
 #include "model/json_writer.hpp"
+#include "model/printable.hpp"
 #include "model/utf8.hpp"
 
 namespace spanferry::daemon {

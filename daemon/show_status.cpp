@@ -8,6 +8,7 @@
 
 #include "daemon/json_fields.hpp"
 #include "daemon/quantities.hpp"
+#include "model/printable.hpp"
 
 namespace spanferry::daemon {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "daemon/json_fields.hpp"
 #include "daemon/quantities.hpp"
+#include "model/printable.hpp"
 
 namespace spanferry::daemon {
 namespace {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "model/ids.hpp"
+#include "model/otlp_headers.hpp"
 #include "net/secret_file.hpp"
 
 namespace spanferry::uploader {
@@ -19,11 +20,25 @@ Result<std::string> value_of(const Secret& secret) {
   return value;
 }
 
+Result<Headers> headers_of(const DestinationSettings& settings) {
+  if (settings.headers_file.empty()) return settings.headers;
+  const auto text = net::read_secret_text(settings.headers_file);
+  if (!text)
+    return fail(ErrorKind::unauthorized, fmt::format("the credential file {}", text.error().sentence));
+  auto headers = parse_otlp_headers(*text);
+  if (!headers)
+    return fail(ErrorKind::unauthorized,
+                fmt::format("the credential file {}: {}", settings.headers_file, headers.error().sentence));
+  return headers;
+}
+
 }  // namespace
 
 Result<Credential> credential_of(const DestinationSettings& settings) {
   Credential credential;
-  for (const auto& [key, value] : settings.headers) {
+  auto headers = headers_of(settings);
+  if (!headers) return std::unexpected(headers.error());
+  for (const auto& [key, value] : *headers) {
     credential.headers.emplace_back(key, value);
     credential.secrets.push_back(value);
   }
@@ -54,6 +69,7 @@ std::string credential_name(const DestinationSettings& settings) {
   if (by_password && from_environment) return "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD";
   if (by_token) return fmt::format("`token` of destination {}", settings.name);
   if (by_password) return fmt::format("`username` and `password` of destination {}", settings.name);
+  if (!settings.headers_file.empty()) return "the headers in " + settings.headers_file;
   if (!settings.headers.empty())
     return from_environment ? "OTEL_EXPORTER_OTLP_HEADERS"
                             : fmt::format("`headers` of destination {}", settings.name);

@@ -35,6 +35,7 @@ struct DestinationSettings {
   std::string username;
   Secret password;
   std::vector<std::pair<std::string, std::string>> headers;  // otlp
+  std::string headers_file;                                  // or from a file, read anew at each use
   std::string experiment;                                    // name
   std::string experiment_id;                                 // or id
   bool create_experiment = true;

@@ -147,6 +147,23 @@ TEST(EnvironmentDestination, IsOtlpWhenNoMlflowIsNamed) {
   EXPECT_THAT(d.headers, ElementsAre(Pair("api-key", "a b"), Pair("x", "y=z")));
 }
 
+TEST(EnvironmentDestination, TakesTheHeadersOfOtlpFromAFileToo) {
+  const auto loaded = load_with({{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://o.example"},
+                                 {"OTEL_EXPORTER_OTLP_HEADERS_FILE", "/run/secrets/headers"}});
+  ASSERT_TRUE(loaded) << loaded.error().front();
+  EXPECT_EQ(loaded->settings.uploader.destinations[0].headers_file, "/run/secrets/headers");
+  const auto both = load_with({{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://o.example"},
+                               {"OTEL_EXPORTER_OTLP_HEADERS", "a=planted"},
+                               {"OTEL_EXPORTER_OTLP_HEADERS_FILE", "/run/secrets/headers"}});
+  ASSERT_FALSE(both);
+  EXPECT_THAT(both.error(), ElementsAre(testing::HasSubstr("not both")));
+  const auto none = load_with(
+      {{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://o.example"}, {"OTEL_EXPORTER_OTLP_HEADERS", "planted"}});
+  ASSERT_FALSE(none);
+  EXPECT_THAT(none.error(), ElementsAre(testing::HasSubstr("NAME=VALUE")));
+  EXPECT_THAT(none.error(), testing::Not(ElementsAre(testing::HasSubstr("planted"))));
+}
+
 TEST(EnvironmentDestination, NamesPersonalAccessTokensWhereOtherCredentialsAreGiven) {
   for (const auto& environment :
        {Environment{{"DATABRICKS_HOST", "h"}, {"DATABRICKS_CLIENT_ID", "i"}},

@@ -45,8 +45,10 @@ TEST(Drain, LeavesTimeToDeliver) {
 }
 
 TEST(LogLines, AreOneJsonObjectOrOneLineOfTextInUtc) {
-  EXPECT_EQ(log_line_json(1700000000123, "warn", "a \"b\"\n"),
-            R"({"time":"2023-11-14T22:13:20.123Z","level":"warn","message":"a \"b\"\n"})");
+  EXPECT_EQ(log_line_json(1700000000123, "warn",
+                          "a \"b\"\n\xc2\x9b"
+                          "31m"),
+            R"({"time":"2023-11-14T22:13:20.123Z","level":"warn","message":"a \"b\"  31m"})");
   EXPECT_EQ(log_line_text(1700000000007, "info", "hello\nforged line\x1b[2J"),
             "2023-11-14T22:13:20.007Z info  hello forged line [2J");
   EXPECT_EQ(log_line_text(0, "error", std::string(100'000, 'x')).size(), kMaxLogLineBytes + 31);

@@ -207,6 +207,25 @@ TEST_F(SenderTest, PausesOnARefusedCredentialNamesItAndGoesOnWithTheNextOneInThe
   std::filesystem::remove(file);
 }
 
+TEST_F(SenderTest, SendsTheHeadersOfAFileAsTheyAreNow) {
+  const auto file =
+      std::filesystem::temp_directory_path() / ("spanferry-headers-" + std::to_string(getpid()));
+  settings.headers_file = file.string();
+  std::ofstream(file) << "api-key=first%20key\nx-tenant=t\n";
+  auto credential = credential_of(settings);
+  ASSERT_TRUE(credential) << credential.error().sentence;
+  EXPECT_EQ(credential->headers.at(0).second, "first key");
+  EXPECT_EQ(credential->headers.at(1).first, "x-tenant");
+  EXPECT_EQ(credential->secrets.at(0), "first key");
+  EXPECT_EQ(credential_name(settings), "the headers in " + file.string());
+  std::ofstream(file) << "no-header-at-all";
+  credential = credential_of(settings);
+  ASSERT_FALSE(credential);
+  EXPECT_EQ(credential.error().kind, ErrorKind::unauthorized);
+  EXPECT_EQ(credential.error().sentence.find("no-header"), std::string::npos);
+  std::filesystem::remove(file);
+}
+
 TEST_F(SenderTest, NamesTheVariableOfACredentialFromTheEnvironment) {
   settings.name = "env";
   settings.kind = Kind::databricks;
