@@ -73,6 +73,17 @@ A flag beats the environment, which beats the file, which beats the default.
 
 Sizes: `4096`, `64KiB`, `64MiB`, `1GB`, `0`. Durations: `50ms`, `2s`, `10min`, `1h`, `30d`, `0`. Booleans: `true`,
 `false`.
+
+## Changing it while the daemon runs
+
+The file is read again when it changes, and on SIGHUP (`systemctl reload`). Destinations, `routes`, `context`, `log.level`,
+`drain.timeout` and `spool.retain` are taken over at once; a line names what else changed and takes a restart. An invalid
+file changes nothing: its errors are logged and the old configuration stays in force.
+
+- A destination that is added starts at its `from`. One that is changed stops and goes on where it was; what it had in
+  flight is sent again. The others are not touched.
+- One that is removed or renamed no longer holds the log. What it had pending is told by `spanferry status` until
+  `spanferry spool forget NAME`; its dead letters are kept that long.
 )";
 
 constexpr std::string_view kEnvironment = R"(

@@ -41,6 +41,8 @@ Reply status(const Sources& sources);                          // GET /api/spanf
 Reply traces(const Sources& sources, std::string_view query);  // GET /api/spanferry/v1/traces?limit=&before=
 Reply trace(const Sources& sources, std::string_view id);  // GET /api/spanferry/v1/traces/ID (hex or tr-hex)
 Reply dead_letters(const Sources& sources, std::string_view query);  // GET /api/spanferry/v1/dead-letters
+// POST /api/spanferry/v1/spool/forget?name=; `reply` is called once that is durable, on another thread.
+void forget(const Sources& sources, std::string_view query, std::move_only_function<void(Reply)> reply);
 Reply livez(const Sources& sources);
 // ?destinations: they decide too. `with_reasons`: also what the far sides said, which is not for every peer.
 Reply readyz(const Sources& sources, std::string_view query, bool with_reasons = true);

@@ -185,7 +185,12 @@ Reply metrics(const Sources& sources) {
                {{"version", sources.version}}, 1.0);
   families.add("spanferry_uptime_seconds", "Since the start", kGauge, {},
                sources.uptime_s ? sources.uptime_s() : 0.0);
-  families.add(kSpoolRows, {}, sources.spool->status());
+  const SpoolStatus spool = sources.spool->status();
+  families.add(kSpoolRows, {}, spool);
+  for (const auto& removed : spool.removed)
+    families.add("spanferry_removed_destination_pending_spans",
+                 "What a destination that is no longer configured had pending", kGauge,
+                 {{"destination", removed.name}}, number(removed.pending_spans));
   if (sources.ingest) add_ingest(families, sources.ingest());
   if (sources.destinations) {
     for (const auto& destination : sources.destinations()) add_destination(families, destination);

@@ -103,6 +103,13 @@ std::string status_json(const Sources& sources) {
   if (sources.destinations) {
     for (const DestinationStatus& destination : sources.destinations()) write_destination(json, destination);
   }
+  json.end_array().key("removed_destinations").begin_array();
+  for (const RemovedDestination& removed : spool.removed)
+    json.begin_object()
+        .field("name", removed.name)
+        .field("pending_spans", removed.pending_spans)
+        .field("dead_letters", removed.dead_letters)
+        .end_object();
   json.end_array().key("warnings").begin_array();
   for (const std::string& warning : spool.warnings) json.value(warning);
   json.end_array().end_object();

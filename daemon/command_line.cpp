@@ -49,6 +49,10 @@ class Parser {
     spool->require_subcommand(1);
     spool->fallthrough();
     with_json(add(*spool, "inspect", "Count what is there by reading all of it", Command::spool_inspect));
+    auto* forget =
+        client(*spool, "forget", "Let go of what a removed destination left, dead letters included",
+               Command::spool_forget);
+    forget->add_option("NAME", line_.argument, "Of the destination")->required();
     auto* dead = spool->add_subcommand("dead", "What destinations refused for good");
     dead->require_subcommand(1);
     dead->fallthrough();

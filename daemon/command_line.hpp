@@ -22,6 +22,7 @@ enum class Command : std::uint8_t {
   config,
   send,
   spool_inspect,
+  spool_forget,
   dead_list,
   dead_show,
   version,
@@ -32,7 +33,8 @@ struct CommandLine {
   std::optional<std::string> config_file;
   std::vector<config::Flag> flags;
   std::string address;      // of the daemon to ask; empty: as configured
-  std::string argument;     // trace or dead letter id; file to send, empty or "-": standard input
+  std::string argument;     // trace or dead letter id; destination to forget; file to send, empty or "-":
+                            // standard input
   std::string destination;  // dead list: of this one alone
   bool json = false, ready = false, reference = false, udp = false;
 };

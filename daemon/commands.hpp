@@ -13,6 +13,7 @@ int trace_command(const CommandLine& line);
 int config_command(const CommandLine& line);
 int send_command(const CommandLine& line);
 int spool_inspect_command(const CommandLine& line);
+int spool_forget_command(const CommandLine& line);
 int dead_list_command(const CommandLine& line);
 int dead_show_command(const CommandLine& line);
 int version_command(const CommandLine& line);

@@ -43,9 +43,8 @@ bool has_flag(const CommandLine& line, std::string_view key) {
   return false;
 }
 
-int serve(const config::Loaded& loaded, const std::function<void(const Doors&)>& on_started,
-          const std::function<void()>& on_abandon) {
-  const auto ended = run(loaded, on_started, on_abandon);
+int serve(const config::Loaded& loaded, const Callbacks& callbacks) {
+  const auto ended = run(loaded, callbacks);
   if (ended) return kFine;
   spdlog::error("cannot start: {}", ended.error().sentence);
   return ended.error().kind == ErrorKind::configuration ? kUsage : kFailed;
@@ -89,10 +88,11 @@ void tell_demo(const Doors& doors, const std::string& directory) {
 int run_command(const CommandLine& line) {
   harden_process();
   block_stop_signals();
-  auto loaded = load_or_tell({.file = line.config_file,
-                              .flags = line.flags,
-                              .environment = config::this_environment(),
-                              .machine = config::this_machine()});
+  const config::Input input{.file = line.config_file,
+                            .flags = line.flags,
+                            .environment = config::this_environment(),
+                            .machine = config::this_machine()};
+  auto loaded = load_or_tell(input);
   if (!loaded) return loaded.error();
   start_logging(loaded->settings);
   auto handed = handed_sockets();
@@ -101,7 +101,8 @@ int run_command(const CommandLine& line) {
     return kUsage;
   }
   loaded->settings.ingest.handed = std::move(*handed);
-  return serve(*loaded, {}, {});
+  return serve(*loaded,
+               {.on_started = {}, .on_abandon = {}, .load_again = [&] { return config::load(input); }});
 }
 
 int demo_command(const CommandLine& line) {
@@ -120,7 +121,9 @@ int demo_command(const CommandLine& line) {
   int code = kUsage;
   if (loaded) {
     start_logging(loaded->settings);
-    code = serve(*loaded, [&](const Doors& doors) { tell_demo(doors, directory); }, clean_up);
+    code = serve(*loaded, {.on_started = [&](const Doors& doors) { tell_demo(doors, directory); },
+                           .on_abandon = clean_up,
+                           .load_again = {}});
   }
   clean_up();
   return code;

@@ -44,6 +44,13 @@ std::vector<ingest::Endpoint> endpoints(const console::Sources& sources) {
       [](const Sources& s, const Request& r) { return console::trace(s, r.path.substr(kTraces.size())); });
   add("/api/spanferry/v1/dead-letters", Audience::loopback,
       [](const Sources& s, const Request& r) { return console::dead_letters(s, r.query); });
+  all.push_back({"POST", "/api/spanferry/v1/spool/forget", Audience::loopback,
+                 [&sources](const Request& request, std::move_only_function<void(ingest::Response)> reply) {
+                   console::forget(
+                       sources, request.query, [reply = std::move(reply)](console::Reply answer) mutable {
+                         reply({answer.status, std::move(answer.content_type), std::move(answer.body), {}});
+                       });
+                 }});
   return all;
 }
 

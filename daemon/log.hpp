@@ -14,6 +14,8 @@ inline constexpr std::size_t kMaxLogLineBytes = 8192;
 
 // Sets the process's default logger. Call before other threads start.
 void start_logging(const config::Settings& settings);
+// debug | info | warn | error, from now on.
+void set_log_level(const std::string& level);
 
 struct LineStyle {
   enum class Form : std::uint8_t { text, json, message };

@@ -22,6 +22,8 @@ int dispatch(const spanferry::daemon::CommandLine& line) {
       return send_command(line);
     case Command::spool_inspect:
       return spool_inspect_command(line);
+    case Command::spool_forget:
+      return spool_forget_command(line);
     case Command::dead_list:
       return dead_list_command(line);
     case Command::dead_show:

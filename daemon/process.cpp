@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 
 #include <fmt/format.h>
 #include <sys/prctl.h>
@@ -68,6 +69,12 @@ std::optional<int> next_signal(std::chrono::milliseconds wait) {
 
 void notify_ready(const std::string& status) {
   ::sd_notify(0, fmt::format("READY=1\nSTATUS={}", status).c_str());
+}
+void notify_reloading() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  ::sd_notify(
+      0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1'000'000 + now.tv_nsec / 1000).c_str());
 }
 void notify_stopping() { ::sd_notify(0, "STOPPING=1"); }
 void notify_watchdog() { ::sd_notify(0, "WATCHDOG=1"); }

@@ -26,6 +26,7 @@ std::optional<int> next_signal(std::chrono::milliseconds wait);
 
 // systemd's protocol (sd_notify(3)); nothing happens where there is no service manager.
 void notify_ready(const std::string& status);
+void notify_reloading();  // until the next notify_ready
 void notify_stopping();
 void notify_watchdog();
 // How often it wants to hear that we live; nothing: it does not ask.

@@ -17,8 +17,10 @@
 #include "console/console.hpp"
 #include "daemon/drain.hpp"
 #include "daemon/endpoints.hpp"
+#include "daemon/log.hpp"
 #include "daemon/process.hpp"
 #include "daemon/quantities.hpp"
+#include "daemon/reload.hpp"
 #include "ingest/server.hpp"
 #include "spool/spool.hpp"
 #include "uploader/uploader.hpp"
@@ -29,10 +31,12 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+constexpr milliseconds kLook{1000};  // at the configuration file
+
 class Daemon {
  public:
-  Daemon(const config::Loaded& loaded, const std::function<void()>& on_abandon)
-      : settings_(loaded.settings), on_abandon_(on_abandon) {}
+  Daemon(const config::Loaded& loaded, const Callbacks& callbacks)
+      : in_force_(loaded), settings_(loaded.settings), callbacks_(callbacks), file_(loaded.file) {}
 
   Result<> start() {
     const auto open_files = raise_open_files();
@@ -69,12 +73,6 @@ class Daemon {
 
   void tell_start() const {
     const auto status = spool_->status();
-    std::vector<std::string> destinations;
-    for (const auto& d : uploader_->status())
-      destinations.push_back(
-          fmt::format("{} ({}, {}{})", d.name, d.kind, name(d.state),
-                      d.lag_records == 0 ? "" : fmt::format(", {} records behind", d.lag_records)));
-    if (destinations.empty()) destinations.emplace_back("local alone");
     const auto at = doors();
     spdlog::info(
         "spanferry {} listens on http {} and udp {}; spool {} ({}, {} of {}, {} spans in {} records); "
@@ -82,7 +80,7 @@ class Daemon {
         SPANFERRY_VERSION, at.http.empty() ? "off" : fmt::format("{}", fmt::join(at.http, " ")),
         at.udp.empty() ? "off" : fmt::format("{}", fmt::join(at.udp, " ")), status.directory,
         status.filesystem, bytes_text(status.bytes), bytes_text(status.max_bytes), status.spans,
-        status.records, fmt::join(destinations, ", "));
+        status.records, destinations_text());
     for (const auto& warning : status.warnings) spdlog::warn("{}", warning);
   }
 
@@ -90,14 +88,18 @@ class Daemon {
   void wait() {
     const auto watchdog = watchdog_interval();
     const bool terminal = ::isatty(STDIN_FILENO) == 1;
-    const auto step = watchdog ? std::max(*watchdog / 3, milliseconds(100)) : milliseconds(60'000);
+    const auto step = watchdog ? std::clamp(*watchdog / 3, milliseconds(100), kLook) : kLook;
     while (true) {
       if (watchdog && console::livez(sources_).status == 200) notify_watchdog();
       const auto signal = next_signal(step);
-      if (!signal) continue;
-      if (*signal != SIGHUP || terminal) return;
-      spdlog::warn("SIGHUP: the configuration is read at the start; restart to change it");
+      if (signal && (*signal != SIGHUP || terminal)) return;
+      if (signal || file_.changed()) reload();
     }
+  }
+
+  void tell_ready() const {
+    const auto at = server_->http_addresses();
+    notify_ready(at.empty() ? "listening" : "listening on " + at.front());
   }
 
   void drain() {
@@ -123,6 +125,47 @@ class Daemon {
   }
 
  private:
+  void reload() {
+    if (!callbacks_.load_again) return;
+    notify_reloading();
+    file_.was_read();
+    if (auto loaded = callbacks_.load_again())
+      take_over(*loaded);
+    else
+      keep_the_old(loaded.error());
+    tell_ready();
+  }
+
+  static void keep_the_old(const std::vector<std::string>& problems) {
+    for (const auto& problem : problems) spdlog::error("configuration: {}", problem);
+    spdlog::error("the changed configuration is not valid: the old one stays in force");
+  }
+
+  void take_over(const config::Loaded& loaded) {
+    if (const auto taken = uploader_->reload(loaded.settings.uploader); !taken)
+      return keep_the_old({taken.error().sentence});
+    spool_->retain(loaded.settings.spool);
+    server_->route_by(loaded.settings.ingest.routes);
+    settings_.drain_timeout = loaded.settings.drain_timeout;
+    set_log_level(loaded.settings.log_level);
+    for (const auto& notice : loaded.notices) spdlog::warn("{}", notice);
+    spdlog::info("the configuration was read again; destinations: {}", destinations_text());
+    if (const auto keys = keys_for_a_restart(in_force_, loaded); !keys.empty())
+      spdlog::warn("{} changed too, which takes a restart", fmt::join(keys, ", "));
+  }
+
+  [[nodiscard]] std::string destinations_text() const {
+    std::vector<std::string> all;
+    for (const auto& d : uploader_->status())
+      all.push_back(fmt::format("{} ({}, {}{})", d.name, d.kind, name(d.state),
+                                d.lag_records == 0 ? "" : fmt::format(", {} records behind", d.lag_records)));
+    for (const auto& d : spool_->status().removed)
+      all.push_back(
+          fmt::format("{} (removed with {} spans pending; `spanferry spool forget {}` ends this notice)",
+                      d.name, d.pending_spans, d.name));
+    return all.empty() ? "none" : fmt::format("{}", fmt::join(all, ", "));
+  }
+
   void fill_sources() {
     const auto started = Clock::now();
     sources_.spool = spool_.get();
@@ -163,12 +206,14 @@ class Daemon {
   [[noreturn]] void abandon() const {
     spdlog::warn("second signal: stopping at once; what is not delivered is on disk");
     spdlog::default_logger()->flush();
-    if (on_abandon_) on_abandon_();
+    if (callbacks_.on_abandon) callbacks_.on_abandon();
     std::_Exit(0);
   }
 
+  const config::Loaded in_force_;  // as it was at the start: for what only a restart changes
   config::Settings settings_;
-  const std::function<void()>& on_abandon_;
+  const Callbacks& callbacks_;
+  WatchedFile file_;
   console::Sources sources_;
   // Declared in the order of their lives: the doors close first, the spool last.
   std::unique_ptr<spool::Spool> spool_;
@@ -181,15 +226,13 @@ class Daemon {
 
 }  // namespace
 
-Result<> run(const config::Loaded& loaded, const std::function<void(const Doors&)>& on_started,
-             const std::function<void()>& on_abandon) {
+Result<> run(const config::Loaded& loaded, const Callbacks& callbacks) {
   for (const auto& notice : loaded.notices) spdlog::warn("{}", notice);
-  Daemon daemon(loaded, on_abandon);
+  Daemon daemon(loaded, callbacks);
   if (auto started = daemon.start(); !started) return started;
   daemon.tell_start();
-  const auto doors = daemon.doors();
-  notify_ready(doors.http.empty() ? "listening" : "listening on " + doors.http.front());
-  if (on_started) on_started(doors);
+  daemon.tell_ready();
+  if (callbacks.on_started) callbacks.on_started(daemon.doors());
   daemon.wait();
   daemon.drain();
   return {};

@@ -1,6 +1,7 @@
 // The daemon itself: opens the spool, the doors and the destinations, waits for a signal, drains.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,11 +15,19 @@ struct Doors {
   std::vector<std::string> http, udp;  // in fact bound
 };
 
+// What a run may be told beside its settings; each may be empty.
+struct Callbacks {
+  std::function<void(const Doors&)> on_started;
+  std::function<void()> on_abandon;  // before a second signal ends the process
+  // Reads the configuration again; empty: it does not change.
+  std::function<std::expected<config::Loaded, std::vector<std::string>>()> load_again;
+};
+
 // Blocks until a signal ended it and everything is closed. Call on the main thread, which must be the only
-// one, after block_stop_signals() and start_logging(). `on_started` is told where we listen. A second signal
-// ends the process at once, after `on_abandon`: what was acknowledged is on disk.
+// one, after block_stop_signals() and start_logging(). SIGHUP or a changed file has the configuration read
+// again: what can be is taken over, an invalid one changes nothing. A second signal to stop ends the process
+// at once: what was acknowledged is on disk.
 // Errors: what kept it from starting.
-Result<> run(const config::Loaded& loaded, const std::function<void(const Doors&)>& on_started = {},
-             const std::function<void()>& on_abandon = {});
+Result<> run(const config::Loaded& loaded, const Callbacks& callbacks = {});
 
 }  // namespace spanferry::daemon

@@ -98,6 +98,11 @@ Result<std::string> show_status(std::string_view json) {
   }
   if (const auto rejected = counts(*status, "rejected"); !rejected.empty())
     out += fmt::format("rejected  {}\n", rejected);
+  for (const auto removed : list_of(*status, "removed_destinations"))
+    out +=
+        fmt::format("removed   destination {} with {} spans pending and {} dead letters (`spool forget`)\n",
+                    printable(text_of(removed, "name")), count_text(integer_of(removed, "pending_spans")),
+                    count_text(integer_of(removed, "dead_letters")));
   for (const auto warning : list_of(*status, "warnings"))
     if (std::string_view text; warning.get(text) == simdjson::SUCCESS)
       out += fmt::format("warning   {}\n", printable(text));

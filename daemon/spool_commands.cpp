@@ -1,10 +1,14 @@
 // The commands that look into the spool on disk, beside a running daemon or without one.
+#include <chrono>
 #include <cstdio>
+#include <future>
 
 #include <fmt/format.h>
 
 #include "daemon/commands.hpp"
+#include "daemon/find_daemon.hpp"
 #include "daemon/show_spool.hpp"
+#include "spool/spool.hpp"
 
 namespace spanferry::daemon {
 namespace {
@@ -19,9 +23,19 @@ std::expected<std::string, int> spool_directory(const CommandLine& line) {
   return std::unexpected(kUsage);
 }
 
-int failed(const Error& error) {
-  fmt::print(stderr, "{}\n", error.sentence);
-  return kFailed;
+// Nobody has the spool: it is opened for this alone.
+Result<> forget_here(const config::Loaded& loaded, const std::string& name) {
+  for (const auto& d : loaded.settings.uploader.destinations)
+    if (d.name == name)
+      return fail(ErrorKind::configuration,
+                  fmt::format("destination {} is configured: remove it before it is forgotten", name));
+  auto settings = loaded.settings.spool;
+  settings.lock_wait = std::chrono::seconds(0);
+  auto spool = spool::Spool::open(settings);
+  if (!spool) return std::unexpected(spool.error());
+  std::promise<Result<>> forgotten;
+  (*spool)->forget(name, [&](Result<> done) { forgotten.set_value(std::move(done)); });
+  return forgotten.get_future().get();
 }
 
 }  // namespace
@@ -35,6 +49,25 @@ int spool_inspect_command(const CommandLine& line) {
     fmt::print("{}\n", inspection_json(*found));
   else
     fmt::print("{}", inspection_text(*found));
+  return kFine;
+}
+
+int spool_forget_command(const CommandLine& line) {
+  const auto daemon = find_daemon(line);
+  if (!daemon) return daemon.error();
+  const auto answer =
+      post(*daemon, "/api/spanferry/v1/spool/forget?name=" + percent_encode(line.argument), "text/plain", "");
+  if (answer && answer->status != 200) return failed({ErrorKind::invalid_input, complaint(*answer)});
+  if (!answer && answer.error().kind != ErrorKind::unavailable) return failed(answer.error());
+  if (!answer) {
+    const auto loaded = config::load(input_of(line));
+    if (!loaded) return failed(answer.error());
+    if (const auto done = forget_here(*loaded, line.argument); !done) return failed(done.error());
+  }
+  if (line.json)
+    fmt::print("{{\"forgotten\":\"{}\"}}\n", line.argument);
+  else
+    fmt::print("destination {} is forgotten\n", line.argument);
   return kFine;
 }
 

@@ -21,6 +21,7 @@
 #include "ingest/inflate.hpp"
 #include "ingest/inflight.hpp"
 #include "ingest/mailbox.hpp"
+#include "ingest/route_table.hpp"
 #include "ingest/settings.hpp"
 #include "model/log_limiter.hpp"
 #include "spool/spool.hpp"
@@ -37,6 +38,7 @@ struct HttpContext {
   Inflight& inflight;
   Mailbox& mailbox;
   boost::asio::io_context& worker;  // the thread "decode"
+  const RouteTable& routes;
   LogLimiter preface_log{};
   bool stopping = false;  // the doors are closing: no request after the one under way
 };

@@ -136,7 +136,7 @@ Task<Answer> Connection::keep_traces(const Head& head, std::string body, Coding 
                       std::move(route)};
   const auto finish = [&](Result<Decoded> decoded) -> Result<Prepared> {
     if (!decoded) return std::unexpected(std::move(decoded.error()));
-    return prepare(std::move(*decoded), origin, settings.routes);
+    return prepare(std::move(*decoded), origin, *context_.routes.rules());
   };
 
   std::optional<Result<Prepared>> prepared;

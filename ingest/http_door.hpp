@@ -8,6 +8,7 @@
 
 #include "ingest/counters.hpp"
 #include "ingest/handler.hpp"
+#include "ingest/route_table.hpp"
 #include "ingest/settings.hpp"
 #include "model/result.hpp"
 #include "spool/spool.hpp"
@@ -18,7 +19,8 @@ class HttpDoor {
  public:
   // Binds all of settings.http. What is given by reference outlives the door. Errors: configuration, io.
   static Result<std::unique_ptr<HttpDoor>> open(const Settings& settings, spool::Spool& spool,
-                                                Counters& counters, std::vector<Endpoint> endpoints);
+                                                Counters& counters, std::vector<Endpoint> endpoints,
+                                                const RouteTable& routes);
   // Stops at once; but for appends under way, whose requests are waited for.
   ~HttpDoor();
 

@@ -11,13 +11,13 @@ namespace {
 
 class BothDoors final : public Server {
  public:
-  explicit BothDoors(const Settings& settings) : settings_(settings) {}
+  explicit BothDoors(const Settings& settings) : settings_(settings), routes_(settings.routes) {}
 
   Result<> open(spool::Spool& spool, std::vector<Endpoint> endpoints) {
-    auto http = HttpDoor::open(settings_, spool, *counters_, std::move(endpoints));
+    auto http = HttpDoor::open(settings_, spool, *counters_, std::move(endpoints), routes_);
     if (!http) return std::unexpected(std::move(http.error()));
     http_ = std::move(*http);
-    auto udp = UdpDoor::open(settings_, spool, counters_);
+    auto udp = UdpDoor::open(settings_, spool, counters_, routes_);
     if (!udp) return std::unexpected(std::move(udp.error()));
     udp_ = std::move(*udp);
     return {};
@@ -26,6 +26,7 @@ class BothDoors final : public Server {
   [[nodiscard]] std::vector<std::string> http_addresses() const override { return http_->addresses(); }
   [[nodiscard]] std::vector<std::string> udp_addresses() const override { return udp_->addresses(); }
   [[nodiscard]] IngestStatus status() const override { return counters_->snapshot(); }
+  void route_by(std::vector<RouteRule> rules) override { routes_.replace(std::move(rules)); }
   void start_draining() override { counters_->draining = true; }
   [[nodiscard]] std::chrono::milliseconds quiet_for() const override { return counters_->quiet_for(); }
   void stop(std::chrono::milliseconds deadline) override {
@@ -35,6 +36,7 @@ class BothDoors final : public Server {
 
  private:
   const Settings settings_;
+  RouteTable routes_;
   // Shared with datagrams still on their way through the spool.
   std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();
   std::unique_ptr<HttpDoor> http_;

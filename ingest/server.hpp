@@ -32,6 +32,8 @@ class Server {
   [[nodiscard]] virtual std::vector<std::string> udp_addresses() const = 0;
   [[nodiscard]] virtual IngestStatus status() const = 0;  // any thread
 
+  // Requests that come from now on go by these rules.
+  virtual void route_by(std::vector<RouteRule> rules) = 0;
   // From now on every answer says `Connection: close`; connections and requests are still taken.
   virtual void start_draining() = 0;
   // How long nobody has sent anything (any thread); used to decide when a drain is over.

@@ -40,8 +40,9 @@ struct Shared {
 
 class UdpDoor::Impl {
  public:
-  Impl(const Settings& settings, spool::Spool& spool, std::shared_ptr<Counters> counters)
-      : settings_(settings), spool_(spool), shared_(std::make_shared<Shared>()) {
+  Impl(const Settings& settings, spool::Spool& spool, std::shared_ptr<Counters> counters,
+       const RouteTable& routes)
+      : settings_(settings), spool_(spool), routes_(routes), shared_(std::make_shared<Shared>()) {
     shared_->counters = std::move(counters);
   }
   ~Impl() {
@@ -176,7 +177,7 @@ class UdpDoor::Impl {
       }
       if (decoded->scan.refused_spans > 0)
         counters.reject(Rejection::udp_refused_spans, decoded->scan.refused_spans);
-      auto parts = entries_of(*decoded, {Source::udp, now, {}, {}}, settings_.routes);
+      auto parts = entries_of(*decoded, {Source::udp, now, {}, {}}, *routes_.rules());
       if (parts.empty()) continue;
       ++kept;
       spans += decoded->scan.spans;
@@ -212,6 +213,7 @@ class UdpDoor::Impl {
 
   const Settings& settings_;
   spool::Spool& spool_;
+  const RouteTable& routes_;
   std::shared_ptr<Shared> shared_;
   DatagramBatch batch_;
   LogLimiter malformed_log_;
@@ -225,8 +227,8 @@ UdpDoor::UdpDoor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 UdpDoor::~UdpDoor() = default;
 
 Result<std::unique_ptr<UdpDoor>> UdpDoor::open(const Settings& settings, spool::Spool& spool,
-                                               std::shared_ptr<Counters> counters) {
-  auto impl = std::make_unique<Impl>(settings, spool, std::move(counters));
+                                               std::shared_ptr<Counters> counters, const RouteTable& routes) {
+  auto impl = std::make_unique<Impl>(settings, spool, std::move(counters), routes);
   if (auto bound = impl->bind(); !bound) return std::unexpected(std::move(bound.error()));
   impl->start();
   return std::unique_ptr<UdpDoor>(new UdpDoor(std::move(impl)));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ingest/counters.hpp"
+#include "ingest/route_table.hpp"
 #include "ingest/settings.hpp"
 #include "model/result.hpp"
 #include "spool/spool.hpp"
@@ -17,7 +18,7 @@ class UdpDoor {
  public:
   // Binds all of settings.udp. What is given by reference outlives the door. Errors: configuration, io.
   static Result<std::unique_ptr<UdpDoor>> open(const Settings& settings, spool::Spool& spool,
-                                               std::shared_ptr<Counters> counters);
+                                               std::shared_ptr<Counters> counters, const RouteTable& routes);
   ~UdpDoor();
 
   [[nodiscard]] const std::vector<std::string>& addresses() const;

@@ -72,6 +72,12 @@ def otlp_sink():
 
 
 @pytest.fixture
+def second_sink():
+    with OtlpSink() as sink:
+        yield sink
+
+
+@pytest.fixture
 def load_sink():
     """A far side for hundreds of thousands of spans: spanferry-sink."""
     with Sink() as sink:
