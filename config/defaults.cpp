@@ -45,6 +45,12 @@ Machine this_machine() {
       .read_file = read_file,
       .can_keep_files_in =
           [](const std::string& path) { return ::access(nearest_existing(path).c_str(), W_OK | X_OK) == 0; },
+      .real_path =
+          [](const std::string& path) {
+            std::error_code error;
+            const auto real = std::filesystem::canonical(path, error);
+            return error ? path : real.string();
+          },
       .filesystem_bytes = [](const std::string& path) -> std::optional<std::uint64_t> {
         struct statvfs info{};
         if (::statvfs(nearest_existing(path).c_str(), &info) != 0) return std::nullopt;
@@ -54,11 +60,12 @@ Machine this_machine() {
 }
 
 DirectoryChoice default_spool_directory(const Environment& environment, const Machine& machine) {
-  // systemd: a list with colons when a unit has several.
+  // systemd: a list with colons when a unit has several. With DynamicUser= it is a link that systemd made, to
+  // a directory that only root can reach; the spool itself refuses links, which anybody may have put there.
   if (auto state = variable(environment, "STATE_DIRECTORY"); !state.empty())
-    return {std::string(state.substr(0, state.find(':'))), "default ($STATE_DIRECTORY)"};
+    return {machine.real_path(std::string(state.substr(0, state.find(':')))), "default ($STATE_DIRECTORY)"};
   if (machine.can_keep_files_in(std::string(kSystemDirectory)))
-    return {std::string(kSystemDirectory), "default"};
+    return {machine.real_path(std::string(kSystemDirectory)), "default"};
   if (const auto state = variable(environment, "XDG_STATE_HOME"); state.starts_with('/'))
     return {fmt::format("{}/spanferry", state), "default ($XDG_STATE_HOME)"};
   if (const auto home = variable(environment, "HOME"); home.starts_with('/'))

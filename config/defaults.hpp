@@ -18,6 +18,8 @@ struct Machine {
   std::function<Result<std::string>(const std::string& path)> read_file;
   // Whether we can write there, making the directory if it is missing.
   std::function<bool(const std::string& path)> can_keep_files_in;
+  // The path without symbolic links; itself where it is not there.
+  std::function<std::string(const std::string& path)> real_path;
   // Bytes of the filesystem that holds, or would hold, this path; nothing if it cannot be told.
   std::function<std::optional<std::uint64_t>(const std::string& path)> filesystem_bytes;
 };

@@ -24,6 +24,15 @@ TEST(SpoolDirectory, IsSoughtInOrder) {
   EXPECT_THAT(machine.load().error(), ElementsAre(HasSubstr("SPANFERRY_SPOOL_DIRECTORY")));
 }
 
+TEST(SpoolDirectory, OfTheServiceManagerMayBeALink) {
+  TestMachine machine;
+  machine.links = {{"/var/lib/spanferry", "/var/lib/private/spanferry"}};
+  machine.environment = {{"STATE_DIRECTORY", "/var/lib/spanferry"}};
+  EXPECT_EQ(machine.load()->settings.spool.directory, "/var/lib/private/spanferry");
+  machine.environment = {{"SPANFERRY_SPOOL_DIRECTORY", "/var/lib/spanferry"}};
+  EXPECT_EQ(machine.load()->settings.spool.directory, "/var/lib/spanferry") << "an operator's own word";
+}
+
 TEST(SpoolSize, FollowsTheFilesystem) {
   const auto spool = [](std::uint64_t filesystem) {
     TestMachine machine;

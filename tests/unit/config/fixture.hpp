@@ -13,6 +13,7 @@ struct TestMachine {
   std::map<std::string, std::string> files;
   bool system_directory_writable = true;
   std::optional<std::uint64_t> filesystem_bytes = 100ULL << 30;
+  std::map<std::string, std::string> links;
   Environment environment;
   std::vector<Flag> flags;
   std::optional<std::string> file;
@@ -31,6 +32,11 @@ struct TestMachine {
                      .can_keep_files_in =
                          [this](const std::string& path) {
                            return path == "/var/lib/spanferry" && system_directory_writable;
+                         },
+                     .real_path =
+                         [this](const std::string& path) {
+                           const auto it = links.find(path);
+                           return it == links.end() ? path : it->second;
                          },
                      .filesystem_bytes = [this](const std::string&) { return filesystem_bytes; }}});
   }
