@@ -62,7 +62,7 @@ stage_fuzz() {
 stage_e2e() {
   local workers=()
   if "$python" -c 'import xdist' 2>/dev/null; then workers=(-n 2 --dist loadfile); fi
-  "$python" -m pytest -q -p no:cacheprovider "${workers[@]}" tests/e2e tests/faults
+  "$python" -m pytest -q -p no:cacheprovider "${workers[@]}" tests/e2e tests/faults tests/deploy
 }
 
 stages=("$@")

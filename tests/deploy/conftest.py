@@ -1,0 +1,64 @@
+"""Fixtures of the tests on whole machines and images; they need root, and tools that .ci/install brings."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from daemon import Daemon
+from machine import BASE, HERE, Machine, build_deb
+
+TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-shlibdeps")
+
+
+def pytest_collection_modifyitems(items):
+    """Only where whole machines can be made; elsewhere the reason is told."""
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    why = None
+    if os.geteuid() != 0:
+        why = "needs root, for namespaces and mounts"
+    elif missing:
+        why = f"needs {', '.join(missing)}: run .ci/install"
+    elif subprocess.run(["unshare", "--mount", "--pid", "--net", "--fork", "true"], capture_output=True).returncode:
+        why = "namespaces may not be made here"
+    for item in items:
+        if why and item.get_closest_marker("machine"):
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session")
+def deb(tmp_path_factory):
+    return build_deb(tmp_path_factory.mktemp("deb"))
+
+
+@pytest.fixture(scope="session")
+def base_root(deb):
+    subprocess.run([HERE / "base_root.sh", deb, BASE], check=True)
+    return BASE
+
+
+@pytest.fixture
+def machine(base_root, deb, scratch):
+    """A machine with the package installed, not booted yet."""
+    one = Machine(scratch / "machine", base_root)
+    try:
+        one.install(deb)
+        one.configure({})
+        yield one
+    finally:
+        one.close()
+
+
+class Service(Daemon):
+    """The daemon of a machine, seen from its network; its process is the machine's business."""
+
+    def __init__(self, directory):
+        super().__init__(directory, start=False)
+        self.port, self.udp_port = 4318, 4319
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}"
+
+
+@pytest.fixture
+def service(scratch):
+    return Service(scratch / "service")
