@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "daemon/json_fields.hpp"
+#include "model/printable.hpp"
 
 namespace spanferry::daemon {
 
