@@ -14,10 +14,11 @@ class OtlpSink:
     """refuse_names: a request with a span of such a name is refused as a whole, with `refuse_status`.
     partial: such spans are named in a partial success instead. status: answer this to everything, if set."""
 
-    def __init__(self):
+    def __init__(self, keep_bodies=False):
         self.lock = threading.Lock()
         self.received = []  # (resource, scope, span), in order of arrival
         self.requests = []  # (path, headers, decoded bytes)
+        self.bodies = [] if keep_bodies else None
         self.refuse_names, self.refuse_status, self.partial = set(), 400, False
         self.status, self.headers = None, {}
         sink = self
@@ -46,8 +47,17 @@ class OtlpSink:
         self.server.shutdown()
         self.server.server_close()
 
+    @staticmethod
+    def chunks(handler):
+        """As Node's exporters send."""
+        while size := int(handler.rfile.readline(), 16):
+            yield handler.rfile.read(size)
+            handler.rfile.readline()
+        handler.rfile.readline()
+
     def serve(self, handler):
-        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        body = b"".join(self.chunks(handler)) if handler.headers.get("Transfer-Encoding") == "chunked" else handler.rfile.read(
+            int(handler.headers.get("Content-Length") or 0))
         if handler.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         status, answer = self.judge(handler.path, handler.headers, body)
@@ -67,6 +77,8 @@ class OtlpSink:
         refused = [s for s in spans if s[2].name in self.refuse_names]
         with self.lock:
             self.requests.append((path, dict(headers), len(body)))
+            if self.bodies is not None:
+                self.bodies.append(body)
             if self.status:
                 return self.status, b"told to refuse"
             if refused and not self.partial:

@@ -1,45 +1,16 @@
 """The real SDK through the daemon to a real MLflow server: what its client reads is what was sent."""
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import urllib.request
-
 import pytest
 
 import genai
 import reading
-from waiting import free_port, wait_until
+from mlflow_server import serve as serve_mlflow
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def mlflow_server():
-    """A real server on SQLite; slow to start, so one for all tests here."""
-    directory, port = tempfile.mkdtemp(prefix="spanferry-mlflow-"), free_port()
-    log = open(f"{directory}/log", "w+")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-         "--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--default-artifact-root", f"{directory}/artifacts"],
-        stdout=log, stderr=log, start_new_session=True, cwd=directory,
-    )
-
-    def healthy():
-        assert process.poll() is None, open(f"{directory}/log").read()[-2000:]
-        try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).status == 200
-        except OSError:
-            return False
-
-    try:
-        wait_until(healthy, "a healthy mlflow server", 120, every=0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
-        shutil.rmtree(directory, ignore_errors=True)
+    with serve_mlflow() as url:
+        yield url
 
 
 def server_destination(url, **more):

@@ -1,0 +1,39 @@
+"""A real MLflow server on SQLite, slow to start: one for all tests of a module."""
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+from waiting import free_port, wait_until
+
+
+@contextlib.contextmanager
+def serve():
+    """Its address. It counts costs by the price list it brings: there is no newer one to be had here."""
+    directory, port = tempfile.mkdtemp(prefix="spanferry-mlflow-"), free_port()
+    log = open(f"{directory}/log", "w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+         "--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--default-artifact-root", f"{directory}/artifacts"],
+        stdout=log, stderr=log, start_new_session=True, cwd=directory, env=os.environ | {"MLFLOW_MODEL_CATALOG_URI": ""},
+    )
+
+    def healthy():
+        assert process.poll() is None, open(f"{directory}/log").read()[-2000:]
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).status == 200
+        except OSError:
+            return False
+
+    try:
+        wait_until(healthy, "a healthy mlflow server", 120, every=0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        log.close()
+        shutil.rmtree(directory, ignore_errors=True)
