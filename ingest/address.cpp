@@ -66,7 +66,9 @@ std::string to_string(const Address& address) {
                        : fmt::format("{}:{}", address.host, address.port);
 }
 
-bool may_be_missing(const Address& address) { return address.is_v6 && address.is_loopback; }
+bool may_be_missing(const Address& address) {
+  return address.is_v6 && (address.is_loopback || address.host == "::");
+}
 
 Result<> check_reach(const Address& address, std::string_view key, const Settings& settings) {
   if (address.is_loopback || settings.allow_remote || !settings.token_file.empty()) return {};

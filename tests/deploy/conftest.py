@@ -5,10 +5,11 @@ import subprocess
 
 import pytest
 
-from daemon import Daemon
+from container import Container, Image, Pod
+from daemon import ROOT, Daemon
 from machine import BASE, HERE, Machine, build_deb
 
-TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-shlibdeps")
+TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-shlibdeps", "buildah", "setpriv")
 
 
 def pytest_collection_modifyitems(items):
@@ -62,3 +63,40 @@ class Service(Daemon):
 @pytest.fixture
 def service(scratch):
     return Service(scratch / "service")
+
+
+@pytest.fixture(scope="session")
+def image(base_root, deb):
+    package = ROOT / "build" / "deb"
+    package.mkdir(exist_ok=True)
+    for old in package.glob("*.deb"):
+        old.unlink()
+    shutil.copy(deb, package)
+    one = Image(base_root, deb)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def pod():
+    one = Pod()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def sidecar(image, pod, scratch):
+    """Makes containers of the image in the pod: sidecar(env={...}, mounts={...}); `volume` is its volume."""
+    made = []
+    volume = scratch / "volume"
+    volume.mkdir(exist_ok=True)
+    os.chown(volume, 65532, 65532)
+
+    def make(env=None, mounts=None, **more):
+        mounts = {volume: "/var/lib/spanferry"} if mounts is None else mounts
+        made.append(Container(image.root, pod, scratch / f"log{len(made)}", env, mounts, **more))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.close()

@@ -1,0 +1,189 @@
+"""The container image: what is in it, and how it behaves beside an app."""
+import json
+import os
+import pathlib
+import ssl
+import subprocess
+import sys
+
+import fake_workspace
+import pytest
+from machine import HERE
+from waiting import wait_until
+
+pytestmark = pytest.mark.machine
+GUIDE = {  # what the guide sets for an app, moved to the sidecar
+    "DATABRICKS_TOKEN": "x", "MLFLOW_TRACKING_URI": "databricks",
+    "MLFLOW_EXPERIMENT_NAME": "/Shared/production-genai-app", "APP_VERSION": "1.0.0",
+}
+
+
+@pytest.fixture
+def certified(authority, pod, scratch):
+    """Makes workspaces behind TLS in the pod, by the token they take; and what a container needs to trust them."""
+    made = []
+
+    def make(*tokens):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        with pod.network():
+            made.append(fake_workspace.serve(tls=context, tokens=list(tokens)))
+        return made[-1]
+
+    (scratch / "trust").mkdir()
+    authority.cert_pem.write_to_path(scratch / "trust" / "ca.pem")
+    yield make
+    for one in made:
+        one.shutdown()
+        one.server_close()
+
+
+@pytest.fixture
+def trusting(scratch):
+    """Mounts and variables: the test's authority, and a volume."""
+    volume = scratch / "volume"
+    return {"mounts": {scratch / "trust": "/mnt", volume: "/var/lib/spanferry"}, "env": {"SSL_CERT_FILE": "/mnt/ca.pem"}}
+
+
+def guided(trusting, workspace, **more):
+    return {"env": GUIDE | trusting["env"] | {"DATABRICKS_HOST": workspace.url} | more, "mounts": trusting["mounts"]}
+
+
+def run_app(pod, ledger, seconds_after=0.0):
+    with pod.network():
+        return subprocess.Popen(
+            [sys.executable, HERE / "sending_app.py", "http://127.0.0.1:4318", ledger, str(seconds_after)],
+            stdout=subprocess.PIPE, text=True, env={k: v for k, v in os.environ.items() if not k.startswith("OTEL_")},
+        )
+
+
+def acknowledged(*ledgers):
+    return {line for ledger in ledgers if ledger.exists() for line in ledger.read_text().split()}
+
+
+def stored(workspace):
+    """Trace ids whose spans are in experiment storage."""
+    return {trace.removeprefix("tr-") for trace in workspace.state.traces
+            if f"{trace}/artifacts/traces.json" in workspace.state.blobs}
+
+
+def wait_until_all_are_stored(workspace, *ledgers):
+    wait_until(
+        lambda: acknowledged(*ledgers) <= stored(workspace),
+        lambda: f"{len(acknowledged(*ledgers) - stored(workspace))} missing of {len(acknowledged(*ledgers))}", 90, every=0.2,
+    )
+
+
+def test_it_is_small_and_has_neither_shell_nor_root(image):
+    about = image.inspect()
+    settings = about["Docker"]["config"]
+    assert settings["User"] == "65532:65532"
+    assert settings["Entrypoint"] == ["/usr/bin/spanferry"] and settings["Cmd"] == ["run"]
+    assert list(settings["Volumes"]) == ["/var/lib/spanferry"]
+    assert settings["Healthcheck"]["Test"] == ["CMD", "/usr/bin/spanferry", "status", "--ready"]
+    assert set(settings["ExposedPorts"]) == {"4318/tcp", "4319/udp"}
+    assert settings["Labels"]["org.opencontainers.image.title"] == "spanferry"
+    programs = {str(p.relative_to(image.root)) for p in image.root.rglob("*")
+                if p.is_file() and p.stat().st_mode & 0o111 and ".so" not in p.name}
+    assert programs == {"usr/bin/spanferry"}, programs
+    assert (image.root / "etc/ssl/certs/ca-certificates.crt").stat().st_size > 100_000
+    assert not [p for p in image.root.rglob("*") if p.is_file() and p.stat().st_mode & 0o6000]
+    size = image.size_bytes() / 1e6
+    print(f"image: {size:.1f} MB")
+    assert size < 64
+
+
+def test_the_guides_variables_are_enough_without_a_volume(certified, sidecar, pod, scratch):
+    workspace = certified("x")
+    one = sidecar(
+        env=GUIDE | {"DATABRICKS_HOST": workspace.url, "SSL_CERT_FILE": "/mnt/ca.pem"},
+        mounts={scratch / "trust": "/mnt"}, writable=True,
+    )
+    one.wait_until_healthy()
+    assert "mount a volume" in one.log()
+    app = run_app(pod, scratch / "ledger")
+    wait_until(lambda: len(acknowledged(scratch / "ledger")) > 5, "acknowledged spans")
+    app.terminate()
+    assert app.wait(30) == 0
+    wait_until_all_are_stored(workspace, scratch / "ledger")
+    experiment = next(iter(workspace.state.experiments.values()))
+    assert experiment["name"] == "/Shared/production-genai-app"
+    assert {info["tags"]["app_version"] for info in workspace.state.traces.values()} == {"1.0.0"}
+
+
+def test_a_read_only_root_without_a_volume_is_told_and_not_survived(certified, sidecar):
+    one = sidecar(mounts={})
+    assert one.process.wait(30) != 0
+    assert "/var/lib/spanferry" in one.log(), one.log()
+
+
+def test_an_app_and_its_sidecar_may_be_killed(certified, sidecar, trusting, pod, scratch):
+    workspace = certified("x")
+    one = sidecar(**guided(trusting, workspace))
+    one.wait_until_healthy()
+    rights = dict(line.split(":\t") for line in pathlib.Path(f"/proc/{one.pid}/status").read_text().splitlines())
+    assert set(rights["Uid"].split()) == {"65532"} and int(rights["CapEff"], 16) == 0 and rights["NoNewPrivs"] == "1"
+    first, second = scratch / "ledger-1", scratch / "ledger-2"
+    app = run_app(pod, first)
+    wait_until(lambda: len(acknowledged(first)) > 20, lambda: one.log())
+    app.kill()
+    app.wait()
+    wait_until_all_are_stored(workspace, first)
+
+    app = run_app(pod, second)
+    wait_until(lambda: len(acknowledged(second)) > 20, "acknowledged spans")
+    one.kill()
+    so_far = len(acknowledged(second))
+    one.start()
+    wait_until(lambda: len(acknowledged(second)) > so_far + 20, lambda: one.log())
+    app.terminate()
+    assert app.wait(60) == 0
+    wait_until_all_are_stored(workspace, first, second)
+    assert one.stop() == 0, one.log()
+
+
+def test_a_stale_token_keeps_spans_waiting_until_its_file_changes(certified, sidecar, trusting, pod, scratch, service):
+    workspace = certified("fresh")
+    secrets = scratch / "secrets"  # as Kubernetes keeps a mounted Secret: every change is a new directory
+    for version, token in (("..1", "stale"), ("..2", "fresh")):
+        (secrets / version).mkdir(parents=True)
+        (secrets / version / "token").write_text(token)
+    (secrets / "..data").symlink_to("..1")
+    (secrets / "token").symlink_to("..data/token")
+    trusting["mounts"][secrets] = "/run"
+    setup = guided(trusting, workspace, DATABRICKS_TOKEN_FILE="/run/token")
+    del setup["env"]["DATABRICKS_TOKEN"]
+    one = sidecar(**setup)
+    one.wait_until_healthy()
+    app = run_app(pod, scratch / "ledger")
+    with pod.network():
+        wait_until(lambda: len(acknowledged(scratch / "ledger")) > 20, lambda: one.log())
+        service.wait_for_state("paused_auth")
+        assert one.healthy() and service.request("/readyz")[0] == 200, "not ready because of a destination"
+        (secrets / "..new").symlink_to("..2")
+        (secrets / "..new").rename(secrets / "..data")
+        service.wait_for_state("ok", seconds=90)
+        app.terminate()
+        assert app.wait(30) == 0
+        wait_until_all_are_stored(workspace, scratch / "ledger")
+        service.check_identity()
+
+
+def test_both_told_to_stop_at_one_moment_lose_nothing(certified, sidecar, trusting, pod, scratch, soak):
+    workspace = certified("x")
+    one = sidecar(**guided(trusting, workspace))
+    ledgers = []
+    for turn in range(20 if soak else 1):
+        if turn:
+            one.start()
+        one.wait_until_healthy()
+        ledgers.append(scratch / f"ledger-{turn}")
+        app = run_app(pod, ledgers[-1], seconds_after=3.0 * (turn + 1) / 20 if soak else 3.0)
+        wait_until(lambda: len(acknowledged(ledgers[-1])) > 10, lambda: one.log())
+        app.terminate()
+        assert one.stop() == 0, one.log()
+        report = json.loads(app.communicate(timeout=60)[0])
+        assert report == {"refused": 0, "connection_failures": 0}, (turn, report)
+    one.start().wait_until_healthy()
+    wait_until_all_are_stored(workspace, *ledgers)
+    print(f"{len(ledgers)} stops, {len(acknowledged(*ledgers))} acknowledged traces, all stored")
