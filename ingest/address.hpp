@@ -21,8 +21,8 @@ struct Address {
 Result<Address> parse_address(std::string_view text);
 std::string to_string(const Address& address);
 
-// A machine without IPv6 has no [::1] and no [::]: then, and only if another address of the list is bound, that one is
-// left out with a warning.
+// A machine without IPv6 has no [::1] and no [::]: then, and only if another address of the list is bound,
+// that one is left out with a warning.
 bool may_be_missing(const Address& address);
 
 // Wider than loopback needs a token or leave. `key` is the setting the address stands in. Errors:
