@@ -1,4 +1,4 @@
-"""The programs under measurement: how each is started, what it costs, and its far side."""
+"""The programs under measurement: how each is started and what it costs."""
 import contextlib
 import json
 import os
@@ -8,10 +8,9 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BUILD = ROOT / "build" / "release"
+from programs import BUILD, ROOT
+
 PEER = ROOT / "build" / "peers" / "otelcol"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -104,32 +103,3 @@ class Program:
         if self.process and self.process.poll() is None:
             self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-class Sink:
-    def __init__(self):
-        self.process = subprocess.Popen([BUILD / "spanferry-sink"], stdout=subprocess.PIPE, text=True)
-        ports = json.loads(self.process.stdout.readline())
-        self.url, self.admin = f"http://127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['admin_port']}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def call(self, path, method="GET"):
-        with urllib.request.urlopen(urllib.request.Request(self.admin + path, method=method), timeout=120) as answer:
-            return json.load(answer)
-
-
-def load(address, ledger, **options):
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    done = subprocess.run(
-        [BUILD / "spanferry-load", address, f"--ledger={ledger}", *arguments], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"bench: {done.stderr}")
-    return json.loads(done.stdout)

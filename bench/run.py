@@ -15,7 +15,8 @@ import sys
 import time
 import urllib.request
 
-from process import BUILD, ROOT, Program, Sink, build_peer, load
+from process import Program, build_peer
+from programs import BUILD, ROOT, Load, Sink
 
 SHAPES = (("one", 64), ("batch", 16), ("genai", 16))
 GOAL_RATIO = 5.0
@@ -30,7 +31,7 @@ def drained(sink, ledger, limit_s):
     """(spans missing at last, seconds until none was)."""
     began, before, changed = time.monotonic(), None, time.monotonic()
     while True:
-        missing = sink.call(f"/compare?ledger={ledger}")["missing"]
+        missing = sink.compare(ledger)["missing"]
         now = time.monotonic()
         if missing != before:
             before, changed = missing, now
@@ -44,13 +45,13 @@ def throughput(name, shape, connections, seconds):
         program.start()
         ledger = program.directory / "ledger"
         cpu = program.cpu_seconds()
-        report = load(program.address, ledger, payload=shape, connections=connections, seconds=seconds, variants=16)
+        report = Load(program.address, ledger, payload=shape, connections=connections, seconds=seconds, variants=16).report()
         cpu = program.cpu_seconds() - cpu
         peak = program.memory_mib("VmHWM")
         missing, drain_s = drained(sink, ledger, 120)
         return report | {
             "name": name, "cpu_s_per_million": cpu / max(report["acked_spans"], 1) * 1e6, "peak_mib": peak,
-            "missing": missing, "drain_s": drain_s, "duplicates": sink.call(f"/compare?ledger={ledger}")["duplicates"],
+            "missing": missing, "drain_s": drain_s, "duplicates": sink.compare(ledger)["duplicates"],
         }
 
 
@@ -111,10 +112,10 @@ ONE_SPAN = b"\x0a\x20\x12\x1e\x12\x1c\x0a\x10" + b"0123456789abcdef" + b"\x12\x0
 def measure_restart(count=5):
     with Program("spanferry", "http://127.0.0.1:9") as program:
         program.start()
-        report = load(program.address, program.directory / "ledger", payload="genai", connections=16, seconds=0, requests=5200)
+        report = Load(program.address, program.directory / "ledger", payload="genai", connections=16, seconds=0, requests=5200).report()
         times = []
         for _ in range(count):
-            load(program.address, program.directory / "more", payload="one", connections=16, seconds=0.5)
+            Load(program.address, program.directory / "more", payload="one", connections=16, seconds=0.5).report()
             program.kill()
             times.append(first_accepted_ms(program, ONE_SPAN))
         result = {
@@ -129,7 +130,7 @@ def measure_restart(count=5):
 def measure_down():
     with Program("spanferry", "http://127.0.0.1:9") as program:
         program.start()
-        report = load(program.address, program.directory / "ledger", payload="batch", connections=16, seconds=0, requests=10_000)
+        report = Load(program.address, program.directory / "ledger", payload="batch", connections=16, seconds=0, requests=10_000).report()
         result = {"acked_spans": report["acked_spans"], "peak_mib": program.memory_mib("VmHWM"),
                   "after_mib": program.memory_mib("VmRSS"), "disk_mib": program.disk_mib()}
     print(f"\ndestination down, {result['acked_spans']:,} spans spooled: peak {result['peak_mib']:.0f} MiB "

@@ -1,4 +1,5 @@
 """Fixtures of the tests that run the built binary: daemons, far sides and the faults between them."""
+import contextlib
 import pathlib
 import shutil
 import ssl
@@ -7,11 +8,13 @@ import tempfile
 import pytest
 import trustme
 
+import accounts
 import fake_workspace
 from daemon import Daemon
 from fault_proxy import FaultProxy
-from load import Sink
 from otlp_sink import OtlpSink
+from programs import Sink
+from workspace_log import stored_spans
 
 
 def pytest_addoption(parser):
@@ -32,9 +35,17 @@ def scratch():
 
 
 @pytest.fixture
-def daemon(scratch, request):
+def far_sides():
+    """What must outlive the daemons: their accounts are compared with what these hold."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+    accounts.forget_far_sides()
+
+
+@pytest.fixture
+def daemon(scratch, far_sides, request):
     """Makes daemons: daemon(destinations=[...], env={...}, **settings). Whatever runs at the end is stopped,
-    and each must have kept its accounts."""
+    and each must have kept its accounts (accounts.py)."""
     made = []
 
     def make(**arguments):
@@ -65,46 +76,54 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
-def otlp_sink():
+def otlp_sink(far_sides):
     """A far side that keeps what it decodes; the Python one, for looking into spans."""
-    with OtlpSink() as sink:
-        yield sink
+    sink = far_sides.enter_context(OtlpSink())
+    accounts.register_far_side(sink.url, lambda: len(sink.ids()))
+    return sink
 
 
 @pytest.fixture
-def second_sink():
-    with OtlpSink() as sink:
-        yield sink
+def second_sink(far_sides):
+    sink = far_sides.enter_context(OtlpSink())
+    accounts.register_far_side(sink.url, lambda: len(sink.ids()))
+    return sink
 
 
 @pytest.fixture
-def load_sink():
+def load_sink(far_sides):
     """A far side for hundreds of thousands of spans: spanferry-sink."""
-    with Sink() as sink:
-        yield sink
+    sink = far_sides.enter_context(Sink())
+    accounts.register_far_side(sink.url, sink.distinct_spans)
+    return sink
 
 
 @pytest.fixture
-def proxied():
-    """Makes proxies: proxied(port) stands before a port of this machine and breaks on demand."""
-    made = []
+def proxied(far_sides):
+    """Makes proxies: proxied(url) stands before a server of this machine and breaks on demand."""
 
-    def make(port):
-        made.append(FaultProxy(port))
-        return made[-1]
+    def make(url):
+        proxy = FaultProxy(int(url.rsplit(":", 1)[1]))
+        far_sides.callback(proxy.close)
+        accounts.register_same_far_side(proxy.url, url)
+        return proxy
 
-    yield make
-    for one in made:
-        one.close()
+    return make
+
+
+def serve_workspace(far_sides, tls=None):
+    server = fake_workspace.serve(tls=tls)
+    far_sides.callback(server.server_close)
+    far_sides.callback(server.shutdown)
+    server.stored_spans = lambda: stored_spans(server)
+    accounts.register_far_side(server.url, lambda: len(server.stored_spans()))
+    return server
 
 
 @pytest.fixture
-def workspace():
+def workspace(far_sides):
     """The fake Databricks workspace, over plain HTTP; its token is "x"."""
-    server = fake_workspace.serve()
-    yield server
-    server.shutdown()
-    server.server_close()
+    return serve_workspace(far_sides)
 
 
 @pytest.fixture(scope="session")
@@ -113,17 +132,12 @@ def authority():
 
 
 @pytest.fixture
-def secure_workspace(authority):
+def secure_workspace(far_sides, authority):
     """Makes workspaces behind TLS: secure_workspace(certificate for localhost unless told otherwise)."""
-    made = []
 
     def make(certificate=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         (certificate or authority.issue_cert("localhost", "127.0.0.1")).configure_cert(context)
-        made.append(fake_workspace.serve(tls=context))
-        return made[-1]
+        return serve_workspace(far_sides, context)
 
-    yield make
-    for one in made:
-        one.shutdown()
-        one.server_close()
+    return make

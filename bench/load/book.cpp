@@ -68,6 +68,7 @@ void Book::receive_span(std::string_view span) {
   if (at >= run.times.size()) {
     run.times.resize(std::max<std::uint64_t>(at + 1, run.times.size() + run.times.size() / 2));
   }
+  repeated_ += run.times[at] > 0;
   if (run.times[at] < 255) ++run.times[at];
 }
 

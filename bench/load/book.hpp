@@ -26,6 +26,9 @@ class Book {
   bool receive(std::string_view request);
 
   [[nodiscard]] std::uint64_t spans() const { return spans_; }
+  [[nodiscard]] std::uint64_t repeated_spans() const {
+    return repeated_;
+  }  // of those, not for the first time
   [[nodiscard]] std::uint64_t foreign_spans() const { return foreign_; }  // not of a load generator
   [[nodiscard]] Comparison compare(const Ledger& ledger) const;
 
@@ -39,6 +42,7 @@ class Book {
 
   std::map<std::uint16_t, Run> runs_;  // by seed
   std::uint64_t spans_ = 0;
+  std::uint64_t repeated_ = 0;
   std::uint64_t foreign_ = 0;
 };
 

@@ -255,7 +255,8 @@ std::string Server::stats() const {
   JsonWriter json(out);
   json.begin_object();
   json.field("requests", requests_).field("refused", refused_).field("malformed", malformed_);
-  json.field("spans", book_.spans()).field("foreign_spans", book_.foreign_spans());
+  json.field("spans", book_.spans()).field("repeated_spans", book_.repeated_spans());
+  json.field("foreign_spans", book_.foreign_spans());
   json.field("bytes", bytes_).field("connections", connections_);
   json.end_object();
   return out;

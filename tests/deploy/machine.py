@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from daemon import BUILD, ROOT
+from programs import BUILD, ROOT
 from waiting import wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent

@@ -2,8 +2,8 @@
 import subprocess
 
 import pytest
-from daemon import BINARY, ROOT
-from load import Sink
+from daemon import BINARY
+from programs import ROOT, Sink
 from waiting import wait_until
 from wire import request
 

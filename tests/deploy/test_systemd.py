@@ -8,8 +8,8 @@ import time
 
 import fake_workspace
 import pytest
-from daemon import ROOT
-from load import Load, Sink
+from load import Load
+from programs import ROOT, Sink
 from machine import build_deb
 from waiting import wait_until
 from wire import as_json, request

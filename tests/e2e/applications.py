@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import sys
 
-from daemon import OURS, ROOT
+from daemon import OURS
+from programs import ROOT
 from otlp_sink import OtlpSink
 from stub_llm import StubLlm
 

@@ -823,7 +823,7 @@ class Handler(BaseHTTPRequestHandler):
             if not isadmin and fault is None and s.outage:
                 fault = {"drop": "before"} if s.outage == "drop" else {"status": int(s.outage)}
         fault = fault or {}
-        entry = {"t": round(time.time(), 3), "method": r.method, "path": r.target, "bytes": r.wire_bytes, "status": None, "fault": fault or None,
+        entry = {"t": round(time.time(), 3), "began": time.monotonic(), "method": r.method, "path": r.target, "bytes": r.wire_bytes, "status": None, "fault": fault or None,
                  "user_agent": r.headers.get("User-Agent"), "sha256": hashlib.sha256(r.raw).hexdigest()[:16]}
         if not isadmin:
             with LOCK:
@@ -839,12 +839,14 @@ class Handler(BaseHTTPRequestHandler):
         else:
             with LOCK:
                 out = self.dispatch(s, r)
+            if r.path == "/api/3.0/mlflow/traces":
+                entry["trace_id"] = r.body.get("trace", {}).get("trace_info", {}).get("trace_id")
             if "status" in fault:
                 out = (fault["status"], out[1], out[2], {**out[3], **fault.get("headers", {})})
         if fault.get("drop") == "after":
             entry["status"] = f"{out[0]} (answer dropped)"
             return self.hang_up()
-        entry["status"] = out[0]
+        entry["status"], entry["answered"] = out[0], time.monotonic()
         self.answer(*out, truncate=fault.get("truncate"))
 
     def answer(self, status, ctype, body, headers, truncate=None):

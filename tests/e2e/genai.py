@@ -11,6 +11,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
+from accounts import sent_to
+
 QUESTION = [{"role": "user", "parts": [{"type": "text", "content": "How do I reset my password? Ünïcode ✓"}]}]
 ANSWER = [{"role": "assistant", "parts": [{"type": "text", "content": "Open Settings, then Security."}], "finish_reason": "stop"}]
 
@@ -23,6 +25,7 @@ class App:
             "service.name": "support-bot", "service.version": "2.3.1", "deployment.environment.name": "staging",
             "cloud.region": "eu-west-1",
         }
+        self.address = url.removeprefix("http://")
         self.provider = TracerProvider(resource=Resource.create(attributes | (resource or {})))
         self.exporter = OTLPSpanExporter(endpoint=f"{url}/v1/traces", headers=headers, timeout=10)
         kind = BatchSpanProcessor if batch else SimpleSpanProcessor
@@ -35,6 +38,7 @@ class App:
         """Everything is out, or the exporter has given up."""
         assert self.provider.force_flush(30_000)
         self.provider.shutdown()
+        sent_to(self.address).acknowledged += len(self.sent())
 
     def sent(self):
         """span id (hex) → (Resource, InstrumentationScope, Span), as the SDK itself encodes them."""

@@ -3,6 +3,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -11,10 +12,21 @@ import urllib.request
 from waiting import free_port, wait_until
 
 
+_databases = {}  # by address
+
+
+def count_spans(url):
+    """What the server at this address holds, by its database."""
+    with contextlib.closing(sqlite3.connect(f"file:{_databases[url]}?mode=ro", uri=True, timeout=30)) as database:
+        return database.execute("SELECT count(*) FROM spans").fetchone()[0]
+
+
 @contextlib.contextmanager
 def serve():
     """Its address. It counts costs by the price list it brings: there is no newer one to be had here."""
     directory, port = tempfile.mkdtemp(prefix="spanferry-mlflow-"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    _databases[url] = f"{directory}/mlflow.db"
     log = open(f"{directory}/log", "w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
@@ -25,13 +37,13 @@ def serve():
     def healthy():
         assert process.poll() is None, open(f"{directory}/log").read()[-2000:]
         try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).status == 200
+            return urllib.request.urlopen(f"{url}/health", timeout=2).status == 200
         except OSError:
             return False
 
     try:
         wait_until(healthy, "a healthy mlflow server", 120, every=0.2)
-        yield f"http://127.0.0.1:{port}"
+        yield url
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -53,7 +53,7 @@ def test_an_answer_that_is_lost_costs_only_what_was_in_flight(daemon, load_sink,
 
 
 def test_an_answer_cut_in_the_middle_is_no_answer(daemon, load_sink, proxied, scratch):
-    between = proxied(load_sink.port)
+    between = proxied(load_sink.url)
     d = daemon(destinations=[destination(between.url)])
     between.set("cut_answer", cut_bytes=12)
     Load(d.address, scratch / "ledger", seconds=0, requests=300, seed=1, connections=4).report()

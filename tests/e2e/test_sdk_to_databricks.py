@@ -8,6 +8,7 @@ import genai
 import reading
 import wire
 from waiting import wait_until
+from workspace_log import assert_info_before_data
 
 EXPERIMENT = "/Shared/production-genai-app"
 
@@ -49,13 +50,8 @@ def test_no_trace_data_goes_before_its_trace_info(daemon, workspace):
         genai.chat_with_retrieval(app)
     app.close()
     d.wait_until_settled("workspace")
-    started = set()
-    for request in workspace.state.requests:
-        path = request["path"]
-        if request["method"] == "POST" and path == "/api/3.0/mlflow/traces" and request["status"] == 200:
-            started.add(len(started))
-        if path.startswith("/__storage__/") and request["method"] == "PUT":
-            assert started, "trace data before any trace info"
+    assert d.wait_until_settled("workspace")["delivered"] == len(app.sent())
+    assert_info_before_data(workspace)
     assert len(workspace.state.traces) == 5
     assert all(f"{t}/artifacts/traces.json" in workspace.state.blobs for t in workspace.state.traces)
 
@@ -72,15 +68,21 @@ def test_the_environment_alone_is_enough(daemon, workspace):
     assert trace.info.tags["app_version"] == "9.9"
 
 
-def test_one_refused_trace_among_many_is_set_aside(daemon, workspace):
+def test_one_refused_span_among_a_thousand_is_set_aside(daemon, workspace):
     d = daemon(destinations=[destination(workspace)])
-    r = wire.request([f"root {i}" for i in range(50)], one_trace_each=True)
-    bad = wire.spans_of(r)[31].trace_id.hex()
-    workspace.state.config["reject_trace_ids"] = [bad]
+    r = wire.request([f"root {i}" for i in range(1000)], one_trace_each=True)
+    bad = wire.spans_of(r)[617]
+    workspace.state.config["reject_trace_ids"] = [bad.trace_id.hex()]
     assert d.post(r.SerializeToString())[0] == 200
-    accounting = d.wait_until_settled("workspace")
-    assert (accounting["delivered"], accounting["dead"]) == (49, 1)
-    assert len(workspace.state.traces) == 49
+    accounting = d.wait_until_settled("workspace", seconds=120)
+    assert (accounting["delivered"], accounting["dead"]) == (999, 1)
+    assert_info_before_data(workspace)
+    assert workspace.stored_spans() == wire.ids_of(r) - {(bad.trace_id.hex(), bad.span_id.hex())}
+    letter = wait_until(d.dead_letters, "a dead letter: they are written with the cursor's next move")[0]
+    assert (letter["trace_id"], letter["status"]) == (bad.trace_id.hex(), 400), letter
+    # The log moves on.
+    assert d.post(wire.request(["after"]).SerializeToString())[0] == 200
+    assert d.wait_until_settled("workspace")["delivered"] == 1000
 
 
 def test_a_refused_token_pauses_and_a_new_one_resumes(daemon, workspace, scratch):

@@ -12,7 +12,7 @@ from mlflow.entities.span import Span
 from mlflow.tracing.otel.translation import translate_span_when_storing
 
 import random_spans
-from daemon import BUILD, ROOT
+from programs import BUILD, ROOT
 
 PROGRAM = BUILD / "spanferry-translate"
 

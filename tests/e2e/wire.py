@@ -3,8 +3,10 @@ import base64
 import json
 import os
 import time
+import zlib
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -56,3 +58,24 @@ def as_json(r):
 
 def response(body):
     return ExportTraceServiceResponse.FromString(body)
+
+
+def count_spans(body, content_type=PROTOBUF, encoding=None):
+    """How many spans a body carries; None if it cannot be read here."""
+    try:
+        if encoding in ("gzip", "deflate"):
+            body = zlib.decompress(body, 47)
+        if content_type == PROTOBUF:
+            return len(spans_of(ExportTraceServiceRequest.FromString(body)))
+        return sum(
+            len(ss.get("spans", ())) for rs in json.loads(body).get("resourceSpans", ()) for ss in rs.get("scopeSpans", ())
+        )
+    except (DecodeError, ValueError, AttributeError, zlib.error):
+        return None
+
+
+def rejected_spans(answer, content_type=PROTOBUF):
+    """Of an ExportTraceServiceResponse."""
+    if content_type == PROTOBUF:
+        return response(answer).partial_success.rejected_spans
+    return int(json.loads(answer).get("partialSuccess", {}).get("rejectedSpans", 0))

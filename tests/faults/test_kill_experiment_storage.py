@@ -1,12 +1,13 @@
 """kill -9 while traces go to experiment storage: every acknowledged span is in its trace's file, and a kill makes no
 more than `concurrency` traces be uploaded twice."""
-import base64
 import http.client
-import json
 import threading
+import time
 
+import accounts
 import wire
 from waiting import wait_until
+from workspace_log import assert_info_before_data
 
 CONCURRENCY = 2
 
@@ -14,8 +15,10 @@ CONCURRENCY = 2
 class Senders:
     """Threads that post traces of three spans until told to stop; `acknowledged` is the set of (trace, span) ids in hex."""
 
-    def __init__(self, address, threads=2):
-        self.address, self.acknowledged, self.broken = address, set(), 0
+    def __init__(self, daemon, threads=2):
+        self.address, self.sent = daemon.address, daemon.sent
+        self.acknowledged, self.broken = set(), []  # broken: when each began
+        self.busy = 0
         self.lock, self.ended = threading.Lock(), threading.Event()
         self.threads = [threading.Thread(target=self._run) for _ in range(threads)]
         for thread in self.threads:
@@ -26,34 +29,38 @@ class Senders:
             connection = http.client.HTTPConnection(self.address, timeout=10)
             try:
                 while not self.ended.is_set():
-                    request = wire.request(["root", "child", "leaf"])
-                    connection.request("POST", "/v1/traces", request.SerializeToString(), {"Content-Type": "application/x-protobuf"})
-                    answer = connection.getresponse()
-                    answer.read()
-                    if answer.status == 200:
-                        with self.lock:
-                            self.acknowledged |= {(s.trace_id.hex(), s.span_id.hex()) for s in wire.spans_of(request)}
+                    self._post(connection, wire.request(["root", "child", "leaf"]))
                     self.ended.wait(0.03)
             except (OSError, http.client.HTTPException):
-                with self.lock:
-                    self.broken += 1
                 self.ended.wait(0.02)
             finally:
                 connection.close()
+
+    def _post(self, connection, request):
+        began = time.monotonic()
+        with self.lock:
+            self.busy += 1
+        try:
+            connection.request("POST", "/v1/traces", request.SerializeToString(), {"Content-Type": wire.PROTOBUF})
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException):
+            with self.lock:
+                self.broken.append(began)
+                self.sent.unknown += 3
+            raise
+        finally:
+            with self.lock:
+                self.busy -= 1
+        if answer.status == 200:
+            with self.lock:
+                self.acknowledged |= wire.ids_of(request)
+                self.sent.acknowledged += 3
 
     def stop(self):
         self.ended.set()
         for thread in self.threads:
             thread.join()
-
-
-def stored(workspace):
-    """The set of (trace, span) ids, in hex, of all span files."""
-    found = set()
-    for blob in list(workspace.state.blobs.values()):
-        for span in json.loads(blob)["spans"]:
-            found.add(tuple(base64.b64decode(span[key]).hex() for key in ("trace_id", "span_id")))
-    return found
 
 
 def test_kills_lose_no_span_and_repeat_few_uploads(daemon, workspace, soak):
@@ -62,10 +69,11 @@ def test_kills_lose_no_span_and_repeat_few_uploads(daemon, workspace, soak):
         "name": "workspace", "kind": "databricks", "url": workspace.url, "token": "x", "experiment": "/Shared/kills",
         "concurrency": CONCURRENCY, "assemble": {"quiet": "50ms"},
     }])
-    senders = Senders(d.address)
     uploads = lambda: workspace.state.counts["upload"]
-    try:
-        for kill in range(kills):
+    acknowledged, in_flight = set(), 0
+    for kill in range(kills):
+        senders = Senders(d)
+        try:
             if kill % 2:
                 workspace.state.outage = 503
                 accepted = d.status()["accepted"]["spans"]
@@ -73,13 +81,22 @@ def test_kills_lose_no_span_and_repeat_few_uploads(daemon, workspace, soak):
                 workspace.state.outage = None
             before = uploads()
             wait_until(lambda: uploads() >= before + traces_a_kill, lambda: (before, uploads()), 120)
+            wait_until(lambda: senders.busy, "a request in flight", every=0.0002)
+            killed = time.monotonic()
             d.kill()
-            d.start()
-    finally:
-        senders.stop()
-    assert senders.broken > 0, "no kill met a request in flight: this run shows nothing"
+        finally:
+            senders.stop()
+        acknowledged |= senders.acknowledged
+        in_flight += sum(began < killed for began in senders.broken)
+        scan = d.check_scan()
+        workspace.state.outage = 503  # nothing moves: the start must know what the scan has counted, term by term
+        d.start()
+        accounts.check_status(d.status(), scan, moved=False)
+        workspace.state.outage = None
+    assert in_flight > 0, "no kill met a request in flight: this run shows nothing"
     d.wait_until_settled("workspace", seconds=300)
-    assert senders.acknowledged - stored(workspace) == set()
+    assert acknowledged - workspace.stored_spans() == set()
+    assert_info_before_data(workspace)
     twice = sum(max(writes["upload"] - 1, 0) for writes in workspace.state.writes.values())
+    print("spans acknowledged:", len(acknowledged), "traces uploaded twice:", twice, "in", kills, "kills")
     assert twice <= kills * CONCURRENCY, (twice, kills)
-    print("spans acknowledged:", len(senders.acknowledged), "traces uploaded twice:", twice, "in", kills, "kills")

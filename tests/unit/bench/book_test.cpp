@@ -54,6 +54,8 @@ TEST(Book, FindsWhatIsMissingDuplicateAndExtra) {
   EXPECT_EQ(c.missing, 100U);
   EXPECT_EQ(c.duplicates, 100U);
   EXPECT_EQ(c.extra, 100U);
+  EXPECT_EQ(book.spans(), 600U);
+  EXPECT_EQ(book.repeated_spans(), 100U);
   EXPECT_EQ(c.missing_requests, std::vector<std::uint64_t>{2});
 }
 

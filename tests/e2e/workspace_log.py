@@ -1,0 +1,24 @@
+"""What the fake workspace holds, and in which order it came."""
+import base64
+import json
+
+
+def stored_spans(server):
+    """The set of (trace, span) ids, in hex, of all span files of a fake workspace."""
+    spans = (span for blob in list(server.state.blobs.values()) for span in json.loads(blob)["spans"])
+    return {tuple(base64.b64decode(span[key]).hex() for key in ("trace_id", "span_id")) for span in spans}
+
+
+def assert_info_before_data(workspace):
+    """By the request log, trace by trace: no upload was begun before a StartTrace of that trace was answered with 2xx."""
+    answered, uploads = {}, 0
+    for request in workspace.state.requests:
+        path = request["path"]
+        if request["method"] == "POST" and path == "/api/3.0/mlflow/traces" and request["status"] == 200:
+            answered.setdefault(request["trace_id"], request["answered"])
+        if path.startswith("/__storage__/") and request["method"] == "PUT":
+            uploads += 1
+            trace_id = path.removeprefix("/__storage__/").split("/")[0]
+            assert trace_id in answered, f"{trace_id}: data before its info"
+            assert answered[trace_id] <= request["began"], f"{trace_id}: data before the answer to its info"
+    assert uploads > 0
