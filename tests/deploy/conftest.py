@@ -6,8 +6,9 @@ import subprocess
 import pytest
 
 from container import Container, Image, Pod
-from daemon import ROOT, Daemon
+from daemon import Daemon
 from machine import BASE, HERE, Machine, build_deb
+from programs import ROOT
 
 TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-shlibdeps", "buildah", "setpriv")
 

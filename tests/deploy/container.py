@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 
-from daemon import ROOT
+from programs import ROOT
 from machine import network_of
 from waiting import wait_until
 
