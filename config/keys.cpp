@@ -52,7 +52,9 @@ const std::array<Key, 20> kKeys{{
       "Where datagrams are taken: IP:PORT, one or a list. `off` or \"\" closes the door."},
      [](Settings& s, const Value& v) { return s.ingest.udp = texts(v), std::string(); }},
     {{"listen.token_file", Type::text, "", "none",
-      "A file with the bearer token that callers must present; read again when it changes."},
+      "A file with the token that callers must present, as `Authorization: Bearer` or as the password of "
+      "Basic; "
+      "read again when it changes."},
      [](Settings& s, const Value& v) { return s.ingest.token_file = text(v), std::string(); }},
     {{"listen.allow_remote", Type::boolean, "false", "",
       "Needed to listen wider than loopback without a token."},
@@ -69,7 +71,8 @@ const std::array<Key, 20> kKeys{{
       kMiB, 16384 * kMiB},
      [](Settings& s, const Value& v) { return s.ingest.max_inflight_bytes = number(v), std::string(); }},
     {{"listen.max_connections", Type::count, "10000", "",
-      "Open HTTP connections. The limit of open files is raised to its hard limit; where that is lower, this "
+      "Open HTTP connections, a quarter of them for callers on this host. The limit of open files is raised "
+      "to its hard limit; where that is lower, this "
       "follows it.",
       1, 1'000'000},
      [](Settings& s, const Value& v) {

@@ -229,7 +229,8 @@ class Loader {
                     "is larger than spool.max_bytes, of which it is a part");
     if (settings.ingest.http.empty() && settings.ingest.udp.empty())
       problems_.add(origin("listen.http"), "listen.http", "both doors are off: nothing could come in");
-    if (settings.ingest.allow_remote || !settings.ingest.token_file.empty()) return;
+    if (settings.ingest.allow_remote) return;
+    if (!settings.ingest.token_file.empty()) return tell_open_udp();
     for (const auto& [path, addresses] :
          {std::pair{"listen.http", &settings.ingest.http}, std::pair{"listen.udp", &settings.ingest.udp}})
       for (const auto& address : *addresses)
@@ -238,6 +239,13 @@ class Loader {
                         fmt::format("{} is reachable from outside this machine: set listen.token_file, or "
                                     "listen.allow_remote: true",
                                     address));
+  }
+
+  void tell_open_udp() {
+    for (const auto& address : loaded_.settings.ingest.udp)
+      if (!is_loopback_address(address))
+        loaded_.notices.push_back(fmt::format(
+            "listen.udp: {} takes datagrams from other machines, and those carry no token", address));
   }
 
   const Input& input_;

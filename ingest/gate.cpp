@@ -23,10 +23,14 @@ bool is_loopback_name(std::string_view host) {
          (host.size() > kSuffix.size() && same_text(host.substr(host.size() - kSuffix.size()), kSuffix));
 }
 
-// Whether a page of `origin` ("http://HOST:PORT") was served under `host` ("HOST:PORT"), so by us.
-bool is_same_origin(std::string_view origin, std::string_view host) {
+// Whether a page of `origin` ("http://HOST:PORT") was served under `host` ("HOST:PORT"), so by us. What is
+// called by a name of its own may have TLS from a proxy before it; on this host, https:// is somebody else's.
+bool is_same_origin(std::string_view origin, std::string_view host, bool has_own_name) {
   const std::size_t scheme_end = origin.find("://");
-  return scheme_end != std::string_view::npos && same_text(origin.substr(scheme_end + 3), host);
+  if (scheme_end == std::string_view::npos) return false;
+  const std::string_view scheme = origin.substr(0, scheme_end);
+  return (scheme == "http" || (has_own_name && scheme == "https")) &&
+         same_text(origin.substr(scheme_end + 3), host);
 }
 
 // Somebody clicks on a link to the console: the page that bears the link sees nothing of what comes.
@@ -77,7 +81,8 @@ std::optional<Answer> Gate::check_site(const Head& head) const {
         "this Host is not one of ours: call by a loopback name or an IP address, or add the name to "
         "listen.allowed_hosts");
   }
-  if (head.origin && !is_same_origin(*head.origin, *head.host)) {
+  const bool has_own_name = !is_loopback_name(*host) && !is_ip_literal(*host);
+  if (head.origin && !is_same_origin(*head.origin, *head.host, has_own_name)) {
     return refusal(head, 403, Rejection::forbidden,
                    "requests from web pages of another origin are not taken");
   }

@@ -177,10 +177,11 @@ class HttpDoor::Impl {
         co_await accept_pause_.async_wait(kAwait);
         continue;
       }
-      if (serving_ >= settings_.max_connections) {
+      const bool from_here = is_from_here(socket);
+      if (serving_ >= settings_.max_connections || (!from_here && from_elsewhere_ >= most_from_elsewhere())) {
         turn_away(std::move(socket));
       } else {
-        take(std::move(socket));
+        take(std::move(socket), from_here);
       }
     }
     if (settings_.handed.http.empty() && !aborting_) take_backlog(acceptor);
@@ -198,20 +199,31 @@ class HttpDoor::Impl {
     for (int taken = 0; !error && taken < kListenBacklog && serving_ < settings_.max_connections; ++taken) {
       Socket socket(io_);
       acceptor.accept(socket, error);
-      if (!error) take(std::move(socket));
+      if (!error) take(std::move(socket), is_from_here(socket));
     }
   }
 
-  void take(Socket socket) {
-    ++serving_;
-    tell_connections();
-    asio::co_spawn(io_, serve(std::move(socket)), asio::detached);
-  }
-
-  Task<void> serve(Socket socket) {
+  static bool is_from_here(const Socket& socket) {
     error_code error;
     const auto peer = socket.remote_endpoint(error);
-    Connection connection(context_, std::move(socket), !error && is_loopback(peer.address()));
+    return !error && is_loopback(peer.address());
+  }
+
+  // A quarter of the connections is kept for this host: who reaches the port from elsewhere cannot shut it
+  // out.
+  [[nodiscard]] std::size_t most_from_elsewhere() const {
+    return settings_.max_connections - settings_.max_connections / 4;
+  }
+
+  void take(Socket socket, bool from_here) {
+    ++serving_;
+    if (!from_here) ++from_elsewhere_;
+    tell_connections();
+    asio::co_spawn(io_, serve(std::move(socket), from_here), asio::detached);
+  }
+
+  Task<void> serve(Socket socket, bool from_here) {
+    Connection connection(context_, std::move(socket), from_here);
     const auto place = connections_.insert(connections_.end(), &connection);
     if (aborting_) connection.abort();
     try {
@@ -224,6 +236,7 @@ class HttpDoor::Impl {
     }
     connections_.erase(place);
     --serving_;
+    if (!from_here) --from_elsewhere_;
     tell_connections();
   }
 
@@ -308,6 +321,7 @@ class HttpDoor::Impl {
   // Acceptors that still accept, and connections taken and not over; connections_ follows a moment later.
   std::size_t accepting_ = 0, serving_ = 0;
   bool aborting_ = false;
+  std::size_t from_elsewhere_ = 0;  // of those served
   std::size_t turned_away_ = 0;
 
   std::mutex mutex_;  // of what stop() waits for

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <simdjson.h>
+#include <strings.h>
 
 #include "net/backoff.hpp"
 #include "uploader/endpoint.hpp"
@@ -118,6 +119,14 @@ Result<StorageCredential> parse_storage_credential(std::string_view json) {
   return credential;
 }
 
+bool is_as_safe_as(std::string_view workspace_url, std::string_view signed_url) {
+  const auto has_tls = [](std::string_view url) {
+    constexpr std::string_view kScheme = "https://";
+    return url.size() > kScheme.size() && strncasecmp(url.data(), kScheme.data(), kScheme.size()) == 0;
+  };
+  return has_tls(signed_url) || !has_tls(workspace_url);
+}
+
 std::vector<net::HttpRequest> upload_requests(const StorageCredential& credential, std::string body,
                                               std::string_view block_id) {
   if (credential.kind == "AZURE_SAS_URI") return azure_blob(credential, std::move(body), block_id);
@@ -164,6 +173,8 @@ asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const
     if (given.action != Action::done) co_return given;
     const auto credential = parse_storage_credential(given.response.body);
     if (!credential) co_return refused(credential.error().sentence);
+    if (!is_as_safe_as(context_.settings.url, credential->url))
+      co_return refused("the workspace hands out a storage URL that is not https://, which is not used");
     Verdict verdict =
         upload != nullptr ? co_await upload_once(*credential, *upload) : co_await download_once(*credential);
     if (verdict.action == Action::halve)

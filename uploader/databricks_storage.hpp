@@ -23,6 +23,9 @@ struct StorageCredential {
 };
 Result<StorageCredential> parse_storage_credential(std::string_view json);
 
+// Whether spans may go to a signed URL: one without TLS is used only where the workspace itself has none.
+bool is_as_safe_as(std::string_view workspace_url, std::string_view signed_url);
+
 // The requests that put `body` there, in order; empty for a kind we do not know. `block_id`: 32 hex digits.
 std::vector<net::HttpRequest> upload_requests(const StorageCredential& credential, std::string body,
                                               std::string_view block_id);

@@ -55,10 +55,15 @@ TEST_F(HttpGate, WithAllowRemoteAnyHostIsFineButNotForBrowsers) {
 }
 
 TEST_F(HttpGate, RefusesPagesOfOtherOrigins) {
+  settings.allowed_hosts = {"spans.internal"};
   open(two_endpoints());
   EXPECT_EQ(status_with("Host: localhost:4318\r\nOrigin: http://localhost:4318\r\n"), 200);
   EXPECT_EQ(status_with("Host: localhost:4318\r\nOrigin: http://evil.example\r\n"), 403);
   EXPECT_EQ(status_with("Host: localhost:4318\r\nOrigin: null\r\n"), 403);
+  EXPECT_EQ(status_with("Host: localhost\r\nOrigin: https://localhost\r\n"), 403) << "another port";
+  EXPECT_EQ(status_with("Host: 10.0.0.7\r\nOrigin: https://10.0.0.7\r\n"), 403);
+  EXPECT_EQ(status_with("Host: spans.internal\r\nOrigin: https://spans.internal\r\n"), 200)
+      << "TLS by a proxy";
   EXPECT_EQ(ask(post("", "Sec-Fetch-Site: cross-site\r\n")).status, 403);
 }
 

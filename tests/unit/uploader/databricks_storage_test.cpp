@@ -22,6 +22,15 @@ std::string body_of(const net::HttpRequest& request) {
   return body;
 }
 
+TEST(DatabricksStorage, WithoutTlsIsUsedOnlyWhereTheWorkspaceHasNone) {
+  EXPECT_TRUE(is_as_safe_as("https://w.example", "https://bucket.example/x?sig=1"));
+  EXPECT_TRUE(is_as_safe_as("https://w.example", "HTTPS://bucket.example/x"));
+  EXPECT_TRUE(is_as_safe_as("http://127.0.0.1:8900", "http://127.0.0.1:8900/x"));
+  EXPECT_FALSE(is_as_safe_as("https://w.example", "http://169.254.169.254/latest/meta-data"));
+  EXPECT_FALSE(is_as_safe_as("https://w.example", "file:///etc/passwd"));
+  EXPECT_FALSE(is_as_safe_as("https://w.example", ""));
+}
+
 TEST(DatabricksStorage, ASignedUrlTakesOnePutWithTheHeadersListedAndNoOthers) {
   for (const char* kind : {"AWS_PRESIGNED_URL", "GCP_SIGNED_URL"}) {
     const auto requests = upload_requests(credential(kind), "file", kBlock);
