@@ -23,6 +23,14 @@ std::string_view contents(const boost::beast::flat_buffer& buffer) {
   return {static_cast<const char*>(buffer.data().data()), buffer.size()};
 }
 
+// A line of a header that begins with white space: Beast makes it a part of the line before, others a header
+// of its own. Long out of use (RFC 9112, 5.2), but for hiding something.
+bool has_folded_line(std::string_view header) {
+  for (std::size_t at = header.find('\n'); at != std::string_view::npos; at = header.find('\n', at + 1))
+    if (at + 1 < header.size() && (header[at + 1] == ' ' || header[at + 1] == '\t')) return true;
+  return false;
+}
+
 }  // namespace
 
 Connection::Connection(HttpContext& context, Socket socket, bool peer_is_loopback)
@@ -137,7 +145,9 @@ Task<Connection::Read> Connection::read_head() {
   for (bool first = buffer_.size() == 0;; first = false) {
     if (buffer_.size() > 0) {
       error_code error;
-      buffer_.consume(parser_->put(buffer_.data(), error));
+      const std::size_t taken = parser_->put(buffer_.data(), error);
+      if (has_folded_line(contents(buffer_).substr(0, taken))) co_return Read::malformed;
+      buffer_.consume(taken);
       if (parser_->is_header_done()) co_return Read::ok;
       if (error == http::error::header_limit) co_return Read::too_large;
       if (error && error != http::error::need_more) {

@@ -137,6 +137,9 @@ TEST_F(HttpFraming, ARequestThatCouldBeReadInTwoWaysIsRefusedAndEndsTheConnectio
            length + "Transfer-Encoding:\n chunked\r\n",
            length + "X: y\nTransfer-Encoding: chunked\r\n",
            length + length,
+           " Transfer-Encoding: chunked\r\n" + length,
+           "X: y\r\n\tz\r\n" + length,
+           std::string("Transfer-Encoding:\r\n chunked\r\n"),
            std::string("Transfer-Encoding: xchunked\r\n"),
            std::string("Transfer-Encoding: gzip, chunked\r\n"),
            std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"),
@@ -179,6 +182,18 @@ TEST_F(HttpFraming, AChunkThatCouldBeReadInTwoWaysIsRefusedAndEndsTheConnection)
     EXPECT_TRUE(c.is_closed_by_server()) << pieces;
   }
   EXPECT_TRUE(spool.records().empty());
+}
+
+TEST_F(HttpFraming, AFoldedLineIsSeenHoweverItComes) {
+  open();
+  const std::string request =
+      "GET / HTTP/1.1\r\nHost: localhost\r\nX: y\r\n Transfer-Encoding: chunked\r\n\r\n";
+  for (std::size_t cut = 1; cut < request.size(); ++cut) {
+    RawClient c = client();
+    c.send(request.substr(0, cut));
+    c.send(request.substr(cut));
+    EXPECT_EQ(c.receive().status, 400) << cut;
+  }
 }
 
 TEST_F(HttpFraming, ATrailerChangesNothing) {
