@@ -199,7 +199,9 @@ class HttpDoor::Impl {
     for (int taken = 0; !error && taken < kListenBacklog && serving_ < settings_.max_connections; ++taken) {
       Socket socket(io_);
       acceptor.accept(socket, error);
-      if (!error) take(std::move(socket), is_from_here(socket));
+      if (error) break;
+      const bool from_here = is_from_here(socket);
+      take(std::move(socket), from_here);
     }
   }
 
