@@ -54,7 +54,7 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 19> kKeys{{
+const std::array<DestinationKey, 23> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -69,12 +69,28 @@ const std::array<DestinationKey, 19> kKeys{{
      set_url},
     {{"token", Type::secret, "", "none",
       "Bearer token: a personal access token of the workspace, or what the MLflow server wants. `databricks` "
-      "needs token or token_file."},
+      "needs a token, client_id with client_secret, or a profile."},
      "databricks mlflow",
      [](Destination& d, const Value& v) { return d.token.value = text(v), std::string(); }},
     {{"token_file", Type::text, "", "none", "A file that holds the token; read anew at each use."},
      "databricks mlflow",
      [](Destination& d, const Value& v) { return d.token.file = text(v), std::string(); }},
+    {{"client_id", Type::text, "", "none",
+      "A service principal's application id; its access tokens are had by OAuth."},
+     "databricks",
+     [](Destination& d, const Value& v) { return d.client_id.value = text(v), std::string(); }},
+    {{"client_secret", Type::secret, "", "none", "Its OAuth secret."},
+     "databricks",
+     [](Destination& d, const Value& v) { return d.client_secret.value = text(v), std::string(); }},
+    {{"client_secret_file", Type::text, "", "none", "A file that holds the secret; read anew at each use."},
+     "databricks",
+     [](Destination& d, const Value& v) { return d.client_secret.file = text(v), std::string(); }},
+    {{"profile", Type::text, "", "none",
+      "A profile of $DATABRICKS_CONFIG_FILE or ~/.databrickscfg: its host, where url is not set, and its "
+      "token or client_id with client_secret, where the destination has no credential itself; read anew at "
+      "each use."},
+     "databricks",
+     [](Destination&, const Value&) { return std::string(); }},
     {{"username", Type::text, "", "none", "For MLflow's basic authentication."},
      "mlflow",
      [](Destination& d, const Value& v) { return d.username = text(v), std::string(); }},

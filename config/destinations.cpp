@@ -31,7 +31,8 @@ bool is_loopback_url(std::string_view url) {
 }
 
 bool sends_credential(const Destination& d) {
-  if (!d.token.empty() || !d.password.empty() || !d.headers_file.empty()) return true;
+  if (!d.token.empty() || !d.client_secret.empty() || !d.password.empty() || !d.headers_file.empty())
+    return true;
   return std::ranges::any_of(d.headers, [](const auto& header) {
     const auto name = lower(header.first);
     return name.contains("auth") || name.contains("key") || name.contains("token") || name == "cookie";
@@ -48,6 +49,7 @@ class DestinationBuilder {
     find_kind();
     for (const auto& key : destination_keys()) take(key);
     take_headers();
+    take_from_profile();
     if (kind_known_) check_whole();
     if (problems_.lines.size() > before_) return std::nullopt;
     if (sends_credential(destination_) && destination_.url.starts_with("http://") &&
@@ -96,6 +98,18 @@ class DestinationBuilder {
         {label(key.path), key.type == Type::secret ? "(secret)" : raw.texts.front(), raw.origin});
   }
 
+  // What stands in a profile is read from there at each use.
+  void take_from_profile() {
+    const auto point = [&](std::string_view key, uploader::Secret& secret) {
+      if (const auto it = raw_.in_profile.find(key); it != raw_.in_profile.end())
+        secret = {
+            .value = {}, .file = it->second.file, .profile = it->second.profile, .key = std::string(key)};
+    };
+    point("token", destination_.token);
+    point("client_id", destination_.client_id);
+    point("client_secret", destination_.client_secret);
+  }
+
   void take_headers() {
     if (raw_.headers.empty()) return;
     if (kind_known_ && kind_ != "otlp")
@@ -130,8 +144,31 @@ class DestinationBuilder {
       missing("set one of headers and headers_file, not both");
     if (said("experiment") && said("experiment_id"))
       missing("set one of experiment and experiment_id, not both");
-    if (kind_ == "databricks" && !has_token)
-      missing("`token_file` or `token` is missing: a personal access token of the workspace");
+    if (kind_ == "databricks") check_workspace_credential(has_token);
+  }
+
+  void check_workspace_credential(bool has_token) {
+    if (said("client_secret") && said("client_secret_file"))
+      missing("set one of client_secret and client_secret_file, not both");
+    const bool has_secret = said("client_secret") || said("client_secret_file");
+    if (said("client_id") && !has_secret) missing("client_id needs client_secret or client_secret_file");
+    if (!said("client_id") && has_secret) missing("client_secret needs client_id");
+    const bool has_principal = said("client_id") || has_secret;
+    if (has_token && has_principal)
+      missing(
+          fmt::format("more than one credential: a token ({}) and a client_id with its secret ({}); set one",
+                      origin_of({"token", "token_file"}),
+                      origin_of({"client_id", "client_secret", "client_secret_file"})));
+    if (!has_token && !has_principal)
+      missing(
+          "a credential is missing: `token_file` or `token` (a personal access token), `client_id` with "
+          "`client_secret_file` or `client_secret`, or `profile`");
+  }
+
+  [[nodiscard]] std::string origin_of(std::initializer_list<std::string_view> keys) const {
+    for (const auto key : keys)
+      if (said(key)) return raw_.values.find(key)->second.origin;
+    return {};
   }
 
   const RawDestination& raw_;

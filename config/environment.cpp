@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "config/profiles.hpp"
 #include "model/otlp_headers.hpp"
 
 namespace spanferry::config {
@@ -23,15 +24,15 @@ constexpr std::array kDestinationVariables{std::string_view("MLFLOW_TRACKING_URI
                                            std::string_view("DATABRICKS_TOKEN_FILE"),
                                            std::string_view("DATABRICKS_CLIENT_ID"),
                                            std::string_view("DATABRICKS_CLIENT_SECRET"),
+                                           std::string_view("DATABRICKS_CLIENT_SECRET_FILE"),
+                                           std::string_view("DATABRICKS_AUTH_TYPE"),
                                            std::string_view("DATABRICKS_CONFIG_PROFILE"),
                                            std::string_view("DATABRICKS_CONFIG_FILE"),
                                            std::string_view("OTEL_EXPORTER_OTLP_ENDPOINT"),
                                            std::string_view("OTEL_EXPORTER_OTLP_HEADERS"),
                                            std::string_view("OTEL_EXPORTER_OTLP_HEADERS_FILE")};
 
-constexpr std::string_view kTokensOnly =
-    "personal access tokens are supported now: set DATABRICKS_HOST and DATABRICKS_TOKEN (or "
-    "DATABRICKS_TOKEN_FILE) instead";
+constexpr std::string_view kProfileUri = "databricks://";
 
 // What Kubernetes injects for a Service whose name begins with ours.
 bool made_by_kubernetes(std::string_view name) {
@@ -65,19 +66,21 @@ Raw raw(std::string_view name, std::string_view value) {
 
 class EnvironmentDestination {
  public:
-  EnvironmentDestination(const Environment& environment, Problems& problems,
+  EnvironmentDestination(const Environment& environment, const Machine& machine, Problems& problems,
                          std::vector<std::string>& notices)
-      : environment_(environment), problems_(problems), notices_(notices) {}
+      : environment_(environment), machine_(machine), problems_(problems), notices_(notices) {}
 
   std::optional<RawDestination> make() {
     const auto uri = get("MLFLOW_TRACKING_URI");
-    if (uri == "databricks" || uri.starts_with("databricks://") ||
+    if (uri == "databricks" || uri.starts_with(kProfileUri) ||
         (uri.empty() && !get("DATABRICKS_HOST").empty()))
       return databricks(uri);
     if (uri.starts_with("http://") || uri.starts_with("https://")) return mlflow();
     if (!uri.empty()) {
-      problems_.add("environment MLFLOW_TRACKING_URI", "",
-                    "must be `databricks` or the http:// or https:// address of an MLflow server");
+      problems_.add(
+          "environment MLFLOW_TRACKING_URI", "",
+          "must be `databricks`, `databricks://PROFILE` or the http:// or https:// address of an MLflow "
+          "server");
       return std::nullopt;
     }
     if (!get("OTEL_EXPORTER_OTLP_ENDPOINT").empty()) return otlp();
@@ -116,40 +119,50 @@ class EnvironmentDestination {
   }
 
   std::optional<RawDestination> databricks(std::string_view uri) {
+    const auto before = problems_.lines.size();
     begin("databricks", uri.empty() ? "DATABRICKS_HOST" : "MLFLOW_TRACKING_URI");
-    bool usable = true;
-    if (uri.starts_with("databricks://")) {
-      problems_.add(
-          "environment MLFLOW_TRACKING_URI", "",
-          fmt::format("profiles are not supported; {}, and MLFLOW_TRACKING_URI=databricks", kTokensOnly));
-      usable = false;
-    }
-    for (const auto* name : {"DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_CONFIG_PROFILE",
-                             "DATABRICKS_CONFIG_FILE"}) {
-      if (get(name).empty()) continue;
-      problems_.add(fmt::format("environment {}", name), "",
-                    fmt::format("OAuth credentials and profiles are not supported; {}", kTokensOnly));
-      usable = false;
-    }
-    if (!usable) return std::nullopt;
-    if (get("DATABRICKS_HOST").empty()) {
-      problems_.add(destination_.where, "", "DATABRICKS_HOST, the workspace's address, is not set");
-      usable = false;
-    }
-    if (get("DATABRICKS_TOKEN").empty() && get("DATABRICKS_TOKEN_FILE").empty()) {
-      problems_.add(
-          destination_.where, "",
-          "no credential: set DATABRICKS_TOKEN or DATABRICKS_TOKEN_FILE to a personal access token");
-      usable = false;
-    }
-    if (!usable) return std::nullopt;
     const auto host = get("DATABRICKS_HOST");
-    destination_.values["url"] =
-        raw("DATABRICKS_HOST", host.contains("://") ? std::string(host) : fmt::format("https://{}", host));
+    if (!host.empty()) destination_.values["url"] = raw("DATABRICKS_HOST", url_of_host(host));
     take("token", "DATABRICKS_TOKEN");
     take("token_file", "DATABRICKS_TOKEN_FILE");
+    take("client_id", "DATABRICKS_CLIENT_ID");
+    take("client_secret", "DATABRICKS_CLIENT_SECRET");
+    take("client_secret_file", "DATABRICKS_CLIENT_SECRET_FILE");
     take_experiment();
+    take_profile_of(uri);
+    if (const auto type = get("DATABRICKS_AUTH_TYPE"); !type.empty())
+      choose_credential(destination_, type, "environment DATABRICKS_AUTH_TYPE", problems_);
+    if (problems_.lines.size() > before) return std::nullopt;
+    if (!has("url"))
+      problems_.add(destination_.where, "", "DATABRICKS_HOST, the workspace's address, is not set");
+    if (!has("token") && !has("token_file") && !has("client_id") && !has("client_secret") &&
+        !has("client_secret_file"))
+      problems_.add(
+          destination_.where, "",
+          "no credential: set DATABRICKS_TOKEN (or DATABRICKS_TOKEN_FILE), DATABRICKS_CLIENT_ID with "
+          "DATABRICKS_CLIENT_SECRET (or DATABRICKS_CLIENT_SECRET_FILE), or "
+          "DATABRICKS_CONFIG_PROFILE");
+    if (problems_.lines.size() > before) return std::nullopt;
     return std::move(destination_);
+  }
+
+  [[nodiscard]] bool has(std::string_view key) const { return destination_.values.contains(key); }
+
+  // databricks://PROFILE goes before DATABRICKS_CONFIG_PROFILE; the file's default profile counts where
+  // nothing else says anything.
+  void take_profile_of(std::string_view uri) {
+    WantedProfile wanted{.name = {}, .where = destination_.where, .merges_credentials = true};
+    if (uri.starts_with(kProfileUri)) {
+      wanted.name = uri.substr(kProfileUri.size());
+      if (wanted.name.empty() || wanted.name.find_first_of(":/") != std::string::npos)
+        return problems_.add(wanted.where, "", "must name a profile: databricks://PROFILE");
+    } else if (const auto profile = get("DATABRICKS_CONFIG_PROFILE"); !profile.empty()) {
+      wanted.name = profile;
+      wanted.where = "environment DATABRICKS_CONFIG_PROFILE";
+    } else if (has("url") || has("token") || has("token_file") || has("client_id")) {
+      return;
+    }
+    take_profile(destination_, wanted, environment_, machine_, problems_);
   }
 
   std::optional<RawDestination> mlflow() {
@@ -177,6 +190,7 @@ class EnvironmentDestination {
   }
 
   const Environment& environment_;
+  const Machine& machine_;
   Problems& problems_;
   std::vector<std::string>& notices_;
   RawDestination destination_;
@@ -217,9 +231,10 @@ RawValues values_from_environment(const Environment& environment, Problems& prob
   return values;
 }
 
-std::optional<RawDestination> destination_from_environment(const Environment& environment, Problems& problems,
+std::optional<RawDestination> destination_from_environment(const Environment& environment,
+                                                           const Machine& machine, Problems& problems,
                                                            std::vector<std::string>& notices) {
-  return EnvironmentDestination(environment, problems, notices).make();
+  return EnvironmentDestination(environment, machine, problems, notices).make();
 }
 
 std::vector<std::string> destination_variables_set(const Environment& environment) {

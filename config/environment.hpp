@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/defaults.hpp"
 #include "config/raw.hpp"
 
 namespace spanferry::config {
@@ -14,8 +15,9 @@ namespace spanferry::config {
 // Service.
 RawValues values_from_environment(const Environment& environment, Problems& problems);
 
-// The destination `env`, if the variables ask for one.
-std::optional<RawDestination> destination_from_environment(const Environment& environment, Problems& problems,
+// The destination `env`, if the variables ask for one. A profile is read from the machine's files.
+std::optional<RawDestination> destination_from_environment(const Environment& environment,
+                                                           const Machine& machine, Problems& problems,
                                                            std::vector<std::string>& notices);
 
 // Those of its variables that are set.

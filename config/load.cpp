@@ -8,6 +8,7 @@
 
 #include "config/destinations.hpp"
 #include "config/environment.hpp"
+#include "config/profiles.hpp"
 #include "config/routes.hpp"
 
 namespace spanferry::config {
@@ -155,12 +156,14 @@ class Loader {
       if (!variables.empty())
         loaded_.notices.push_back(
             fmt::format("{} is ignored: {} lists destinations", fmt::join(variables, ", "), loaded_.file));
-    } else if (auto env = destination_from_environment(input_.environment, problems_, loaded_.notices)) {
+    } else if (auto env = destination_from_environment(input_.environment, input_.machine, problems_,
+                                                       loaded_.notices)) {
       all.push_back(std::move(*env));
     }
     std::set<std::string> names;
     auto& destinations = loaded_.settings.uploader.destinations;
-    for (const auto& raw : all) {
+    for (auto& raw : all) {
+      if (!take_its_profile(raw)) continue;
       auto destination = build_destination(raw, problems_, loaded_.shown, loaded_.notices);
       if (!destination) continue;
       if (!names.insert(destination->name).second)
@@ -178,6 +181,18 @@ class Loader {
     if (std::ranges::count(destinations, uploader::Kind::local, &uploader::DestinationSettings::kind) > 1)
       problems_.add(loaded_.file, "destinations",
                     "more than one is of kind local; they would be the same view");
+  }
+
+  // False: there were problems, all of them told.
+  bool take_its_profile(RawDestination& raw) {
+    const auto it = raw.values.find("profile");
+    if (it == raw.values.end() || it->second.blank() || it->second.is_list) return true;
+    const auto before = problems_.lines.size();
+    take_profile(raw,
+                 {.name = it->second.texts.front(),
+                  .where = fmt::format("{}: {}.profile", it->second.where, raw.label)},
+                 input_.environment, input_.machine, problems_);
+    return problems_.lines.size() == before;
   }
 
   void show(std::string_view path, std::string value, std::string origin) {

@@ -12,10 +12,7 @@ namespace {
 struct Hint {
   std::string_view key, text;
 };
-constexpr std::array<Hint, 4> kHints{{
-    {"client_id", "unknown key: personal access tokens are supported; set token_file or token"},
-    {"client_secret", "unknown key: personal access tokens are supported; set token_file or token"},
-    {"profile", "unknown key: personal access tokens are supported; set url and token_file or token"},
+constexpr std::array<Hint, 1> kHints{{
     {"unity_catalog", "unknown key: Unity Catalog tables are not supported; traces go to an experiment"},
 }};
 

@@ -32,7 +32,12 @@ struct Raw {
 using RawValues = std::map<std::string, Raw, std::less<>>;
 
 struct RawDestination {
+  struct InProfile {
+    std::string file, profile;
+  };
+
   RawValues values;
+  std::map<std::string, InProfile, std::less<>> in_profile;  // those of `values` that stand in a profile
   std::vector<std::pair<std::string, std::string>> headers;
   std::string headers_origin;
   std::string label;  // "destinations[0]", "destination env"

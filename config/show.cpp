@@ -93,13 +93,17 @@ These make one destination named `env`, if the file lists none; else they are ig
 
 | variables | destination |
 |---|---|
-| `MLFLOW_TRACKING_URI=databricks` (or only `DATABRICKS_HOST`), `DATABRICKS_HOST`, `DATABRICKS_TOKEN` or `DATABRICKS_TOKEN_FILE` | kind `databricks` |
+| `MLFLOW_TRACKING_URI=databricks` (or only `DATABRICKS_HOST`), `DATABRICKS_HOST`, and `DATABRICKS_TOKEN` or `DATABRICKS_TOKEN_FILE`, or `DATABRICKS_CLIENT_ID` with `DATABRICKS_CLIENT_SECRET` or `DATABRICKS_CLIENT_SECRET_FILE` | kind `databricks` |
+| `MLFLOW_TRACKING_URI=databricks://PROFILE`, or `MLFLOW_TRACKING_URI=databricks` with `DATABRICKS_CONFIG_PROFILE`; `DATABRICKS_CONFIG_FILE` | kind `databricks`, by a profile |
 | `MLFLOW_TRACKING_URI=http(s)://...`, `MLFLOW_TRACKING_TOKEN` or `MLFLOW_TRACKING_TOKEN_FILE`; or `MLFLOW_TRACKING_USERNAME` with `MLFLOW_TRACKING_PASSWORD` or `MLFLOW_TRACKING_PASSWORD_FILE` | kind `mlflow` |
 | `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS` (`NAME=VALUE,...`) or `OTEL_EXPORTER_OTLP_HEADERS_FILE`, with none of the above | kind `otlp` |
 
-`MLFLOW_EXPERIMENT_NAME` or `MLFLOW_EXPERIMENT_ID` gives the experiment; the id decides where both are set. Databricks
-takes personal access tokens: `DATABRICKS_CLIENT_ID`, `DATABRICKS_CLIENT_SECRET`, `DATABRICKS_CONFIG_PROFILE`,
-`DATABRICKS_CONFIG_FILE` and `databricks://PROFILE` are errors that say so.
+`MLFLOW_EXPERIMENT_NAME` or `MLFLOW_EXPERIMENT_ID` gives the experiment; the id decides where both are set.
+
+A profile is a section of `~/.databrickscfg` with `host` and `token`, or `client_id` with `client_secret`. The
+environment beats it field by field, as with Databricks' own tools. With neither a host nor a credential in the
+environment, the file's default profile counts. A token next to a client id is an error unless `DATABRICKS_AUTH_TYPE`
+(or the profile's `auth_type`) chooses `pat` or `oauth-m2m`; other kinds are not supported, and an error says so.
 )";
 
 constexpr std::string_view kExample = R"(

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "uploader/credential.hpp"
+#include "uploader/transport_failure.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -16,29 +17,6 @@ namespace {
 constexpr std::size_t kSpareConnections = 4;  // beside the batches: look-ups
 constexpr milliseconds kConnectTimeout{5000};
 
-const char* const kTrustRemedy =
-    "set `ca_file` of the destination or SSL_CERT_FILE to the PEM file of the authority that signed it";
-
-std::string failure_sentence(const net::TransportError& error) {
-  switch (error.failure) {
-    case net::TransportFailure::tls_untrusted:
-      return fmt::format("{}; {}", error.sentence, kTrustRemedy);
-    case net::TransportFailure::tls_hostname:
-      return error.sentence + "; set `url` to a host name that the certificate carries";
-    case net::TransportFailure::tls_expired:
-      return error.sentence + "; it has to be renewed at the destination";
-    case net::TransportFailure::bad_url:
-      return error.sentence + "; correct the destination's settings";
-    default:
-      return error.sentence;
-  }
-}
-
-bool is_configuration(net::TransportFailure failure) {
-  using enum net::TransportFailure;
-  return failure == tls_untrusted || failure == tls_hostname || failure == tls_expired || failure == bad_url;
-}
-
 }  // namespace
 
 // One request on its way to a verdict.
@@ -46,6 +24,7 @@ struct HttpSender::Attempt {
   Surface surface;
   Gate::Pass pass;
   int tries_of_500 = 0;
+  bool renewed = false;  // its access token was refused, and another one was had
   std::uint64_t accepted_before = 0;
   bool final = false;
   std::optional<milliseconds> wait;  // of this request alone, before its next try
@@ -63,12 +42,15 @@ HttpSender::HttpSender(asio::io_context& io, const DestinationSettings& settings
       gate_(io, tuning.retry),
       pause_backoff_(tuning.pause, uniform_random),
       sleeps_(io),
-      unpaused_(io) {}
+      unpaused_(io) {
+  if (!settings.client_id.empty()) access_token_.emplace(io, settings, client_);
+}
 
 void HttpSender::stop() {
   gate_.stop();
   sleeps_.stop();
   unpaused_.stop();
+  if (access_token_) access_token_->stop();
   client_.shutdown();
 }
 
@@ -76,6 +58,21 @@ asio::awaitable<bool> HttpSender::open() {
   while (pauses_ > 0)
     if (!co_await unpaused_.wait()) co_return false;
   co_return co_await gate_.until_open();
+}
+
+asio::awaitable<std::expected<Credential, CredentialFailure>> HttpSender::credential_for(Surface surface) {
+  using enum CredentialFailure::Kind;
+  if (surface == Surface::storage) co_return Credential{};
+  auto credential = credential_of(settings_);
+  if (!credential)
+    co_return std::unexpected(CredentialFailure{refused, credential.error().sentence, std::nullopt});
+  if (access_token_) {
+    auto token = co_await access_token_->get();
+    if (!token) co_return std::unexpected(std::move(token.error()));
+    credential->access_token = *token;
+    add_bearer(*credential, *std::move(token));
+  }
+  co_return *std::move(credential);
 }
 
 void HttpSender::prepare(net::HttpRequest& request, Surface surface, const Credential& credential) const {
@@ -93,9 +90,10 @@ asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::Ht
     const auto pass = co_await gate_.enter();
     if (!pass) co_return Verdict{};
     attempt.pass = *pass;
-    const auto credential = credential_of(settings_);
+    const auto credential = co_await credential_for(surface);
     if (!credential) {
-      paused(attempt, DestinationState::paused_auth, credential.error().sentence);
+      judge_no_credential(attempt, credential.error());
+      if (attempt.final) co_return std::move(attempt.verdict);
       continue;
     }
     ++health_.requests;
@@ -130,8 +128,7 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       in_trouble(attempt, DestinationState::rate_limited, reason, asked.value_or(milliseconds(1000)));
       return;
     case Ruling::auth:
-      paused(attempt, DestinationState::paused_auth,
-             fmt::format("{} is refused by {}: {}", credential_name(settings_), settings_.url, reason));
+      judge_refusal(attempt, reason, credential);
       return;
     case Ruling::config:
       paused(attempt, DestinationState::paused_config, config_sentence(status, attempt.surface, excerpt));
@@ -165,6 +162,40 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
   attempt.verdict.reason = reason;
   attempt.verdict.excerpt = excerpt;
   attempt.verdict.response = std::move(response);
+}
+
+void HttpSender::judge_refusal(Attempt& attempt, const std::string& reason, const Credential& credential) {
+  std::string who = credential_name(settings_);
+  if (!credential.access_token.empty()) {
+    access_token_->refused(credential.access_token);
+    if (!attempt.renewed) {
+      attempt.renewed = true;
+      gate_.left(attempt.pass);
+      return;
+    }
+    attempt.renewed = false;
+    who = "the access token of " + who;
+  }
+  paused(attempt, DestinationState::paused_auth,
+         fmt::format("{} is refused by {}: {}", who, settings_.url, reason));
+}
+
+void HttpSender::judge_no_credential(Attempt& attempt, CredentialFailure failure) {
+  switch (failure.kind) {
+    case CredentialFailure::Kind::refused:
+      paused(attempt, DestinationState::paused_auth, std::move(failure.sentence));
+      return;
+    case CredentialFailure::Kind::configuration:
+      paused(attempt, DestinationState::paused_config, std::move(failure.sentence));
+      return;
+    case CredentialFailure::Kind::unreachable:
+      in_trouble(attempt, DestinationState::retrying, std::move(failure.sentence), failure.wait);
+      return;
+    case CredentialFailure::Kind::stopped:
+      gate_.left(attempt.pass);
+      attempt.final = true;
+      return;
+  }
 }
 
 int HttpSender::tries_of_500(const Attempt& attempt) const {

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <chrono>
+#include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 
+#include "uploader/access_token.hpp"
 #include "uploader/credential.hpp"
 #include "uploader/gate.hpp"
 #include "uploader/sender.hpp"
@@ -44,8 +47,11 @@ class HttpSender final : public Sender {
  private:
   struct Attempt;
 
+  boost::asio::awaitable<std::expected<Credential, CredentialFailure>> credential_for(Surface surface);
   void prepare(net::HttpRequest& request, Surface surface, const Credential& credential) const;
   void judge_answer(Attempt& attempt, net::HttpResponse response, const Credential& credential);
+  void judge_refusal(Attempt& attempt, const std::string& reason, const Credential& credential);
+  void judge_no_credential(Attempt& attempt, CredentialFailure failure);
   void judge_failure(Attempt& attempt, const net::TransportError& error);
   [[nodiscard]] int tries_of_500(const Attempt& attempt) const;
   void works(Gate::Pass pass);
@@ -59,6 +65,7 @@ class HttpSender final : public Sender {
   const SenderTuning tuning_;
   Health health_;
   net::HttpClient client_;
+  std::optional<AccessToken> access_token_;  // of a service principal
   Gate gate_;
   net::Backoff pause_backoff_;
   Sleeps sleeps_;

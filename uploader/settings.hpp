@@ -17,6 +17,8 @@ enum class From : std::uint8_t { now, oldest };
 struct Secret {
   std::string value;
   std::string file;
+  std::string profile;  // the file is a Databricks configuration file: this section of it,
+  std::string key;      // and this key there
   [[nodiscard]] bool empty() const { return value.empty() && file.empty(); }
   bool operator==(const Secret&) const = default;
 };
@@ -32,6 +34,7 @@ struct DestinationSettings {
   Kind kind = Kind::local;
   std::string url;  // http(s)://host[:port][/path]; otlp: /v1/traces is added unless the path ends in it
   Secret token;     // databricks: personal access token; mlflow: bearer
+  Secret client_id, client_secret;  // databricks: a service principal's, for OAuth
   std::string username;
   Secret password;
   std::vector<std::pair<std::string, std::string>> headers;  // otlp

@@ -595,7 +595,7 @@ def authenticate(s, r):
     if not auth.startswith("Bearer "):
         raise ApiError(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
     token = auth[7:]
-    if token in s.config["tokens"] or s.oauth.get(token, 0) > time.time():
+    if token in s.config["tokens"] or s.oauth.get(token, 0) > r.arrived:
         return
     if token.startswith("oauth-"):
         raise ApiError(401, "UNAUTHENTICATED", "Access token is expired or invalid.", {"WWW-Authenticate": 'Bearer realm="DatabricksRealm"'})
@@ -726,7 +726,7 @@ def admin(s, r):
 class Request:
     def __init__(self, handler, raw):
         self.method, self.headers, self.raw = handler.command, handler.headers, raw
-        self.wire_bytes = len(raw)
+        self.wire_bytes, self.arrived = len(raw), 0.0
         u = urlsplit(handler.path)
         self.target, self.path = handler.path, u.path
         self.query, self.multi = dict(parse_qsl(u.query, keep_blank_values=True)), parse_qs(u.query)
@@ -812,9 +812,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_any(self):
         s = self.state
+        arrived = time.time()
         raw = self.read_body()
         try:
             r = Request(self, raw)
+            r.arrived = arrived  # a token is good or not when a request comes, however long its body takes
         except OSError:
             return self.answer(400, "application/json", b'{"error_code":"BAD_REQUEST","message":"bad gzip"}', {})
         isadmin = r.path.startswith("/__fake__/")

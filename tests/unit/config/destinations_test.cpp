@@ -81,7 +81,7 @@ TEST(Destinations, TellWhatIsMissingOrContradictsItself) {
                   "  - {name: Bad Name, kind: carrier-pigeon}\n"),
       ElementsAre(
           "f.yaml:2:5: destinations[0]: `name` is missing", "f.yaml:2:5: destinations[0]: `url` is missing",
-          HasSubstr("f.yaml:2:5: destinations[0]: `token_file` or `token` is missing"),
+          HasSubstr("f.yaml:2:5: destinations[0]: a credential is missing: `token_file`"),
           "f.yaml:3:5: destinations[1]: set one of token and token_file, not both",
           "f.yaml:4:5: destinations[2]: username needs password or password_file",
           "f.yaml:5:54: destinations[3].experiment: has no meaning for kind otlp",
@@ -93,13 +93,12 @@ TEST(Destinations, TellWhatIsMissingOrContradictsItself) {
 TEST(Destinations, RefuseWhatIsNotBuiltWithASentence) {
   const auto problems = problems_of(
       "destinations:\n"
-      "  - {name: a, kind: databricks, url: https://h, client_id: x, token: t}\n"
+      "  - {name: a, kind: databricks, url: https://h, token: t, account_id: x}\n"
       "  - {name: b, kind: databricks, url: https://h, token: t, unity_catalog: c.s.p}\n"
       "  - {name: c, kind: databricks, url: https://h, token: t, when_behind: drop}\n");
-  EXPECT_THAT(problems,
-              ElementsAre(HasSubstr("destinations[0].client_id: unknown key: personal access tokens"),
-                          HasSubstr("destinations[1].unity_catalog: unknown key: Unity Catalog"),
-                          HasSubstr("destinations[2].when_behind: unknown key")));
+  EXPECT_THAT(problems, ElementsAre(HasSubstr("destinations[0].account_id: unknown key"),
+                                    HasSubstr("destinations[1].unity_catalog: unknown key: Unity Catalog"),
+                                    HasSubstr("destinations[2].when_behind: unknown key")));
 }
 
 TEST(Destinations, HaveNamesOfTheirOwn) {

@@ -164,21 +164,6 @@ TEST(EnvironmentDestination, TakesTheHeadersOfOtlpFromAFileToo) {
   EXPECT_THAT(none.error(), testing::Not(ElementsAre(testing::HasSubstr("planted"))));
 }
 
-TEST(EnvironmentDestination, NamesPersonalAccessTokensWhereOtherCredentialsAreGiven) {
-  for (const auto& environment :
-       {Environment{{"DATABRICKS_HOST", "h"}, {"DATABRICKS_CLIENT_ID", "i"}},
-        Environment{
-            {"DATABRICKS_HOST", "h"}, {"DATABRICKS_TOKEN", "t"}, {"DATABRICKS_CLIENT_SECRET", "planted"}},
-        Environment{{"MLFLOW_TRACKING_URI", "databricks"}, {"DATABRICKS_CONFIG_PROFILE", "p"}},
-        Environment{{"MLFLOW_TRACKING_URI", "databricks://p"}}}) {
-    const auto loaded = load_with(environment);
-    ASSERT_FALSE(loaded);
-    EXPECT_THAT(loaded.error(),
-                ElementsAre(testing::AllOf(HasSubstr("personal access tokens"), HasSubstr("DATABRICKS_TOKEN"),
-                                           Not(HasSubstr("planted")))));
-  }
-}
-
 TEST(EnvironmentDestination, SaysWhatDatabricksStillNeeds) {
   EXPECT_THAT(load_with({{"MLFLOW_TRACKING_URI", "databricks"}}).error(),
               ElementsAre(HasSubstr("DATABRICKS_HOST"), HasSubstr("DATABRICKS_TOKEN")));
