@@ -17,6 +17,7 @@ inline constexpr int kFine = 0, kFailed = 1, kUsage = 2;
 enum class Command : std::uint8_t {
   run,
   demo,
+  check,
   status,
   trace,
   config,
