@@ -39,6 +39,8 @@ class Parser {
             Command::check));
     auto* status = client(app_, "status", "How the daemon and its destinations are", Command::status);
     status->add_flag("--ready", line_.ready, "Only an exit code: 0 when spans can be accepted");
+    status->add_flag("--live", line_.live, "Only an exit code: 1 when only a restart helps")
+        ->excludes("--ready");
     auto* trace = client(app_, "trace", "One trace as a tree, and whether it was delivered", Command::trace);
     trace->add_option("ID", line_.argument, "Trace id: 32 hex digits, or tr- and 32 hex digits")->required();
     auto* config = with_json(
