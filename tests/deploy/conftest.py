@@ -4,6 +4,7 @@ import shutil
 import ssl
 import subprocess
 
+import accounts
 import fake_workspace
 import pytest
 
@@ -61,6 +62,11 @@ class Service(Daemon):
         self.port, self.udp_port = 4318, 4319
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
+
+    def check_identity(self):
+        for d in self.status()["destinations"]:
+            if d.get("accounting"):
+                accounts.check_identity(d["name"], d["accounting"])
 
 
 @pytest.fixture

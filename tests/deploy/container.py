@@ -8,8 +8,8 @@ import socket
 import struct
 import subprocess
 
-from programs import ROOT
 from machine import network_of
+from programs import ROOT
 from waiting import wait_until
 
 BASE_IMAGE = "localhost/spanferry-test-base"

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 import yaml
-from daemon import BINARY, ROOT
+from daemon import BINARY
+from programs import ROOT
 
 FOLDER = ROOT / "deploy" / "compose"
 FILES = sorted(FOLDER.glob("*.yaml"))

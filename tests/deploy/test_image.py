@@ -5,8 +5,8 @@ import pathlib
 
 import pytest
 from beside import acknowledged, run_app, wait_until_all_are_stored
-from daemon import ROOT
 from manifests import daemon_of, documents
+from programs import ROOT
 from waiting import wait_until
 
 pytestmark = pytest.mark.machine

@@ -5,8 +5,9 @@ import subprocess
 import kubernetes_validate
 import pytest
 import yaml
-from daemon import BINARY, ROOT
+from daemon import BINARY
 from manifests import daemon_of, documents, pod_spec
+from programs import ROOT
 
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
 RELEASES = ("1.29", kubernetes_validate.latest_version().split(".0")[0])  # the first with sidecars, and the newest known

@@ -9,8 +9,8 @@ import time
 import fake_workspace
 import pytest
 from load import Load
-from programs import ROOT, Sink
 from machine import build_deb
+from programs import ROOT, Sink
 from waiting import wait_until
 from wire import as_json, request
 
