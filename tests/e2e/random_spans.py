@@ -220,3 +220,19 @@ def traces_of(count, random):
                 if random.random() < 0.4:
                     put_entry(span.attributes, key, text)
     return request
+
+
+def calls_of(models, random):
+    """An OTLP request with one call of each (provider or None, model), of random sizes."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for n, (provider, model) in enumerate(models, 1):
+        span = scope.spans.add(name=model, trace_id=n.to_bytes(16, "big"), span_id=n.to_bytes(8, "big"),
+                               start_time_unix_nano=1795487692170445105, end_time_unix_nano=1795487692197344776)
+        put_entry(span.attributes, "gen_ai.request.model", model)
+        if provider:
+            put_entry(span.attributes, "gen_ai.provider.name", provider)
+        for kind in ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_write.input_tokens"):
+            if random.random() < 0.8:
+                put_entry(span.attributes, f"gen_ai.usage.{kind}", random.randrange(100_000))
+    return request

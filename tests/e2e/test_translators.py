@@ -14,6 +14,7 @@ from mlflow.store.tracking.sqlalchemy_store import _span_aggregation_node
 from mlflow.tracing.otel.translation import translate_span_when_storing
 from mlflow.tracing.utils import aggregate_cost_from_span_nodes, aggregate_usage_from_span_nodes, truncation
 from mlflow.tracing.utils.truncation import _get_truncated_preview
+from mlflow.utils import providers
 
 import random_spans
 from programs import BUILD, ROOT
@@ -114,6 +115,21 @@ def test_maps_random_spans_as_mlflow_does(convention, soak):
     print(f"{convention}: {compared} of {count} spans compared, seed {seed}, {dict(explained)}")
     assert not wrong, f"seed {seed}: {len(wrong)} differ, first: {wrong[0]}"
     assert compared > count * 0.8, (seed, explained)
+
+
+def test_counts_the_cost_of_every_model_as_mlflow_does(soak):
+    seed = time.time_ns() % 2**32
+    listed = [(provider, model) for provider in providers._list_provider_names() for model in providers._load_bundled_provider(provider)]
+    models = listed + [(None, model) for _, model in listed] + [("Nobody", f"a/{model}") for _, model in listed]
+    if not soak:
+        models = random.Random(seed).sample(models, 1_000)
+    request = random_spans.calls_of(models, random.Random(seed))
+    priced = 0
+    for proto, us in zip(request.resource_spans[0].scope_spans[0].spans, ours(request), strict=True):
+        them = theirs(proto)
+        assert us == them, f"seed {seed}: {proto.name}: {us}, mlflow has {them}"
+        priced += us.get("mlflow.llm.cost", {}).get("total_cost", 0) > 0
+    assert priced > len(models) / 2
 
 
 def facts_of_trace(spans):
