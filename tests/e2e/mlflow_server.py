@@ -12,6 +12,7 @@ import urllib.request
 from waiting import free_port, wait_until
 
 
+ADMIN, ADMIN_PASSWORD = "admin", "planted-admin-password"
 _databases = {}  # by address
 
 
@@ -22,16 +23,26 @@ def count_spans(url):
 
 
 @contextlib.contextmanager
-def serve():
-    """Its address. It counts costs by the price list it brings: there is no newer one to be had here."""
+def serve(with_users=False):
+    """Its address. It counts costs by the price list it brings: there is no newer one to be had here. with_users: it
+    wants a user name and a password (those of ADMIN, at first), and lets a user see but not change what is another's."""
     directory, port = tempfile.mkdtemp(prefix="spanferry-mlflow-"), free_port()
     url = f"http://127.0.0.1:{port}"
     _databases[url] = f"{directory}/mlflow.db"
     log = open(f"{directory}/log", "w+")
+    arguments, more = [], {"MLFLOW_MODEL_CATALOG_URI": ""}
+    if with_users:
+        with open(f"{directory}/auth.ini", "w") as file:
+            file.write(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{directory}/auth.db\n"
+                       f"admin_username = {ADMIN}\nadmin_password = {ADMIN_PASSWORD}\n"
+                       "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n")
+        arguments = ["--app-name", "basic-auth"]
+        more |= {"MLFLOW_AUTH_CONFIG_PATH": f"{directory}/auth.ini", "MLFLOW_FLASK_SERVER_SECRET_KEY": "any"}
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-         "--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--default-artifact-root", f"{directory}/artifacts"],
-        stdout=log, stderr=log, start_new_session=True, cwd=directory, env=os.environ | {"MLFLOW_MODEL_CATALOG_URI": ""},
+         "--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--default-artifact-root", f"{directory}/artifacts",
+         *arguments],
+        stdout=log, stderr=log, start_new_session=True, cwd=directory, env=os.environ | more,
     )
 
     def healthy():
