@@ -54,7 +54,7 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 23> kKeys{{
+const std::array<DestinationKey, 25> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -147,6 +147,14 @@ const std::array<DestinationKey, 23> kKeys{{
       "PEM file of the authorities to trust."},
      "databricks mlflow otlp",
      [](Destination& d, const Value& v) { return d.ca_file = text(v), std::string(); }},
+    {{"client_certificate", Type::text, "", "none",
+      "PEM file of our own certificate with its chain, where the far side asks for one; read anew for each "
+      "connection."},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) { return d.client_certificate = text(v), std::string(); }},
+    {{"client_key", Type::text, "", "in client_certificate", "PEM file of its key, without a password."},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) { return d.client_key = text(v), std::string(); }},
 }};
 
 }  // namespace

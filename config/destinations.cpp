@@ -144,6 +144,7 @@ class DestinationBuilder {
       missing("set one of headers and headers_file, not both");
     if (said("experiment") && said("experiment_id"))
       missing("set one of experiment and experiment_id, not both");
+    if (said("client_key") && !said("client_certificate")) missing("client_key needs client_certificate");
     if (kind_ == "databricks") check_workspace_credential(has_token);
   }
 

@@ -17,6 +17,8 @@ constexpr std::array kDestinationVariables{std::string_view("MLFLOW_TRACKING_URI
                                            std::string_view("MLFLOW_TRACKING_USERNAME"),
                                            std::string_view("MLFLOW_TRACKING_PASSWORD"),
                                            std::string_view("MLFLOW_TRACKING_PASSWORD_FILE"),
+                                           std::string_view("MLFLOW_TRACKING_SERVER_CERT_PATH"),
+                                           std::string_view("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
                                            std::string_view("MLFLOW_EXPERIMENT_NAME"),
                                            std::string_view("MLFLOW_EXPERIMENT_ID"),
                                            std::string_view("DATABRICKS_HOST"),
@@ -29,6 +31,9 @@ constexpr std::array kDestinationVariables{std::string_view("MLFLOW_TRACKING_URI
                                            std::string_view("DATABRICKS_CONFIG_PROFILE"),
                                            std::string_view("DATABRICKS_CONFIG_FILE"),
                                            std::string_view("OTEL_EXPORTER_OTLP_ENDPOINT"),
+                                           std::string_view("OTEL_EXPORTER_OTLP_CERTIFICATE"),
+                                           std::string_view("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
+                                           std::string_view("OTEL_EXPORTER_OTLP_CLIENT_KEY"),
                                            std::string_view("OTEL_EXPORTER_OTLP_HEADERS"),
                                            std::string_view("OTEL_EXPORTER_OTLP_HEADERS_FILE")};
 
@@ -173,6 +178,8 @@ class EnvironmentDestination {
     take("username", "MLFLOW_TRACKING_USERNAME");
     take("password", "MLFLOW_TRACKING_PASSWORD");
     take("password_file", "MLFLOW_TRACKING_PASSWORD_FILE");
+    take("ca_file", "MLFLOW_TRACKING_SERVER_CERT_PATH");
+    take("client_certificate", "MLFLOW_TRACKING_CLIENT_CERT_PATH");
     take_experiment();
     return std::move(destination_);
   }
@@ -180,6 +187,9 @@ class EnvironmentDestination {
   std::optional<RawDestination> otlp() {
     begin("otlp", "OTEL_EXPORTER_OTLP_ENDPOINT");
     take("url", "OTEL_EXPORTER_OTLP_ENDPOINT");
+    take("ca_file", "OTEL_EXPORTER_OTLP_CERTIFICATE");
+    take("client_certificate", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
+    take("client_key", "OTEL_EXPORTER_OTLP_CLIENT_KEY");
     destination_.headers_origin = "environment OTEL_EXPORTER_OTLP_HEADERS";
     if (auto headers = parse_otlp_headers(get("OTEL_EXPORTER_OTLP_HEADERS")))
       destination_.headers = std::move(*headers);

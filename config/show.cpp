@@ -100,10 +100,22 @@ These make one destination named `env`, if the file lists none; else they are ig
 
 `MLFLOW_EXPERIMENT_NAME` or `MLFLOW_EXPERIMENT_ID` gives the experiment; the id decides where both are set.
 
+`MLFLOW_TRACKING_SERVER_CERT_PATH` and `MLFLOW_TRACKING_CLIENT_CERT_PATH`, and for `otlp`
+`OTEL_EXPORTER_OTLP_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `OTEL_EXPORTER_OTLP_CLIENT_KEY`, give
+`ca_file`, `client_certificate` and `client_key`.
+
 A profile is a section of `~/.databrickscfg` with `host` and `token`, or `client_id` with `client_secret`. The
 environment beats it field by field, as with Databricks' own tools. With neither a host nor a credential in the
 environment, the file's default profile counts. A token next to a client id is an error unless `DATABRICKS_AUTH_TYPE`
 (or the profile's `auth_type`) chooses `pat` or `oauth-m2m`; other kinds are not supported, and an error says so.
+
+These hold for destinations from the file too:
+
+- `HTTPS_PROXY`, `HTTP_PROXY` (by the destination's scheme; `ALL_PROXY` for both) name a proxy:
+  `http://USER:PASSWORD@HOST:PORT`, also `https://` and `socks5h://`. `NO_PROXY` lists names (which stand for what is
+  below them too), addresses and networks that are reached without one, `*` means all. Small letters go before
+  capitals. A loopback destination never has a proxy.
+- `SSL_CERT_FILE` is the file of trusted authorities where a destination has no `ca_file`.
 )";
 
 constexpr std::string_view kExample = R"(

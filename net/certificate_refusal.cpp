@@ -32,7 +32,7 @@ int verified(int accepted, X509_STORE_CTX* store) {
   if (ssl == nullptr || certificate == nullptr) return accepted;
   auto* exchange = static_cast<HttpExchange*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), exchange_slot()));
   if (exchange == nullptr) return accepted;
-  using Reason = HttpExchange::CertificateRefusal;
+  using Reason = CertificateRefusal;
   switch (X509_STORE_CTX_get_error(store)) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
       exchange->note_refusal(Reason::not_valid_now, "it expired at " + text(X509_get0_notAfter(certificate)));

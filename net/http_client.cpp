@@ -20,11 +20,10 @@ namespace {
 
 using Completion = asio::any_completion_handler<void(HttpResult)>;
 
-ClientOptions options_of(const TlsSettings& tls, std::string user_agent) {
-  ClientOptions options{tls.ca_file, std::move(user_agent)};
-  if (options.ca_file.empty())
-    if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr) options.ca_file = file;
-  return options;
+ClientOptions options_of(TlsSettings tls, std::string user_agent, ProxySettings proxies) {
+  if (tls.ca_file.empty())
+    if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr) tls.ca_file = file;
+  return {std::move(tls), std::move(user_agent), std::move(proxies)};
 }
 
 void init_curl_once() {
@@ -231,8 +230,9 @@ class HttpClient::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 HttpClient::HttpClient(asio::io_context& io, TlsSettings tls, std::string user_agent,
-                       std::size_t max_connections)
-    : impl_(std::make_shared<Impl>(io, options_of(tls, std::move(user_agent)), max_connections)) {}
+                       std::size_t max_connections, ProxySettings proxies)
+    : impl_(std::make_shared<Impl>(io, options_of(std::move(tls), std::move(user_agent), std::move(proxies)),
+                                   max_connections)) {}
 
 HttpClient::~HttpClient() { impl_->close(); }
 

@@ -17,6 +17,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "net/proxy.hpp"
+
 namespace spanferry::net {
 
 struct HttpRequest {
@@ -40,8 +42,6 @@ struct HttpResponse {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
   // Retry-After in seconds or as a date, from now; nothing if absent or unreadable.
   [[nodiscard]] std::optional<std::chrono::seconds> retry_after() const;
-  // What the far side's clock said; nothing if it did not.
-  [[nodiscard]] std::optional<std::chrono::sys_seconds> date() const;
 };
 
 enum class TransportFailure : std::uint8_t {
@@ -54,7 +54,10 @@ enum class TransportFailure : std::uint8_t {
   tls_untrusted,  // no trusted authority signed the certificate
   tls_hostname,   // the certificate is for another name
   tls_expired,    // the certificate is not valid now
+  tls_client,     // our certificate is missing, unusable or refused
   tls_other,      // the handshake failed
+  proxy_refused,  // the proxy wants a credential, or does not let us through
+  proxy,          // the proxy cannot be reached, or cannot reach the far side
   bad_url,        // the url or a setting is unusable
   cancelled,      // the client is shutting down
 };
@@ -69,12 +72,15 @@ struct TransportError {
 struct TlsSettings {
   // PEM file of trusted authorities; empty: SSL_CERT_FILE, else the system's.
   std::string ca_file;
+  // PEM file of our own certificate with its chain, where the far side asks for one, and of its key (empty:
+  // in the same file). Read anew for each connection.
+  std::string certificate{}, key{};
 };
 
 class HttpClient {
  public:
   HttpClient(boost::asio::io_context& io, TlsSettings tls, std::string user_agent,
-             std::size_t max_connections = 32);
+             std::size_t max_connections = 32, ProxySettings proxies = proxies_of_environment());
   ~HttpClient();  // cancels what is under way
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;

@@ -62,9 +62,9 @@ bool HttpExchange::set_up(const ClientOptions& options) {
   if (curl_easy_setopt(easy_, CURLOPT_URL, request_.url.c_str()) != CURLE_OK) return false;
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(easy_, CURLOPT_PROXY, "");
-  // A few kept connections do as well as streams for a few large bodies, and any server speaks it.
-  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  if (!set_up_proxy(options)) return false;
+  // HTTP/2 where a TLS server chooses it in the handshake; requests then share its connections.
+  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
   // A slow resolver must not hold the loop when its exchange ends early.
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
@@ -79,7 +79,7 @@ bool HttpExchange::set_up(const ClientOptions& options) {
   curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &HttpExchange::on_write);
   curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
-  set_up_tls(options);
+  set_up_tls(options.tls);
   if (!set_up_method()) return false;
   bool has_content_type = false;
   for (const auto& [key, value] : request_.headers) {
@@ -107,14 +107,32 @@ bool HttpExchange::set_up_method() {
   return curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str()) == CURLE_OK;
 }
 
-void HttpExchange::set_up_tls(const ClientOptions& options) {
-  if (!options.ca_file.empty()) {
-    curl_easy_setopt(easy_, CURLOPT_CAINFO, options.ca_file.c_str());
+void HttpExchange::set_up_tls(const TlsSettings& tls) {
+  if (!tls.ca_file.empty()) {
+    curl_easy_setopt(easy_, CURLOPT_CAINFO, tls.ca_file.c_str());
+    curl_easy_setopt(easy_, CURLOPT_PROXY_CAINFO, tls.ca_file.c_str());
     // These authorities and no others.
     curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
+    curl_easy_setopt(easy_, CURLOPT_PROXY_CAPATH, nullptr);
+  }
+  if (!tls.certificate.empty()) {
+    curl_easy_setopt(easy_, CURLOPT_SSLCERT, tls.certificate.c_str());
+    curl_easy_setopt(easy_, CURLOPT_SSLKEY, (tls.key.empty() ? tls.certificate : tls.key).c_str());
+    // Else OpenSSL would ask the terminal for the password of an encrypted key, and wait.
+    curl_easy_setopt(easy_, CURLOPT_KEYPASSWD, "");
   }
   curl_easy_setopt(easy_, CURLOPT_SSL_CTX_FUNCTION, &watch_certificate_refusal);
   curl_easy_setopt(easy_, CURLOPT_SSL_CTX_DATA, this);
+}
+
+bool HttpExchange::set_up_proxy(const ClientOptions& options) {
+  const std::string proxy(proxy_for(options.proxies, request_.url));
+  proxy_ = proxy_authority(proxy);
+  curl_easy_setopt(easy_, CURLOPT_NOPROXY, "");  // else libcurl would look into the environment itself
+  // What the proxy answers to CONNECT is not the far side's answer.
+  curl_easy_setopt(easy_, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(easy_, CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
+  return curl_easy_setopt(easy_, CURLOPT_PROXY, proxy.c_str()) == CURLE_OK;
 }
 
 std::size_t HttpExchange::read_body(char* out, std::size_t room) {
@@ -203,78 +221,18 @@ HttpResult HttpExchange::result(CURLcode code) {
     response_.status = static_cast<int>(status);
     return std::move(response_);
   }
-  const TransportFailure failure = failure_of(code);
-  return std::unexpected(error(failure, sentence_of(code, failure)));
+  const ExchangeEnd how = end(code);
+  const TransportFailure failure = failure_of(how);
+  return std::unexpected(error(failure, sentence_of(how, failure)));
+}
+
+ExchangeEnd HttpExchange::end(CURLcode code) const {
+  return {easy_,    code,        detail_.data(), authority_, proxy_, too_large_, request_.max_response_bytes,
+          refusal_, refusal_why_};
 }
 
 TransportError HttpExchange::error(TransportFailure failure, std::string sentence) const {
   return {failure, body_read_, std::move(sentence)};
-}
-
-TransportFailure HttpExchange::failure_of(CURLcode code) const {
-  using enum TransportFailure;
-  if (too_large_) return too_large;
-  long status = 0;
-  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
-  if (refusal_ != CertificateRefusal::none)
-    return refusal_ == CertificateRefusal::untrusted ? tls_untrusted : tls_expired;
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-      return resolve;
-    case CURLE_COULDNT_CONNECT:
-      return connect;
-    case CURLE_OPERATION_TIMEDOUT:
-      return timeout;
-    case CURLE_PARTIAL_FILE:
-      return truncated;
-    // The chain was not refused: what failed is libcurl's own comparison of the name.
-    case CURLE_PEER_FAILED_VERIFICATION:
-      return tls_hostname;
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_ISSUER_ERROR:
-      return tls_other;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_SSL_CACERT_BADFILE:
-      return bad_url;
-    default:
-      return status != 0 ? truncated : reset;
-  }
-}
-
-std::string HttpExchange::sentence_of(CURLcode code, TransportFailure failure) const {
-  const std::string why = detail_[0] != '\0' ? detail_.data() : curl_easy_strerror(code);
-  switch (failure) {
-    case TransportFailure::resolve:
-      return fmt::format("the host of {} cannot be resolved", authority_);
-    case TransportFailure::connect:
-      return fmt::format("nothing listens at {}: {}", authority_, why);
-    case TransportFailure::timeout:
-      return fmt::format("no answer from {} in time: {}", authority_, why);
-    case TransportFailure::reset:
-      return fmt::format("{} broke the connection before it answered: {}", authority_, why);
-    case TransportFailure::truncated:
-      return fmt::format("{} broke off in the middle of its answer: {}", authority_, why);
-    case TransportFailure::too_large:
-      return fmt::format("the answer of {} is larger than {} bytes", authority_, request_.max_response_bytes);
-    case TransportFailure::tls_untrusted:
-      return fmt::format("no trusted authority signed the certificate of {}: {}", authority_, refusal_why_);
-    case TransportFailure::tls_hostname:
-      return fmt::format("the certificate of {} is for another name: {}", authority_, why);
-    case TransportFailure::tls_expired:
-      return fmt::format("the certificate of {} is not valid now: {}", authority_, refusal_why_);
-    case TransportFailure::tls_other:
-      return fmt::format("no TLS with {}: {}", authority_, why);
-    case TransportFailure::bad_url:
-      return code == CURLE_SSL_CACERT_BADFILE
-                 ? fmt::format("the file of trusted authorities cannot be used: {}", why)
-                 : fmt::format("the url of {} is unusable: {}", authority_, why);
-    case TransportFailure::cancelled:
-      return "stopped";
-  }
-  return why;
 }
 
 }  // namespace spanferry::net

@@ -12,6 +12,7 @@
 
 #include <curl/curl.h>
 
+#include "net/exchange_end.hpp"
 #include "net/http_client.hpp"
 
 namespace spanferry::net {
@@ -21,8 +22,9 @@ using HttpResult = std::expected<HttpResponse, TransportError>;
 inline constexpr std::size_t kMaxResponseHeaderBytes = 64U << 10;
 
 struct ClientOptions {
-  std::string ca_file;  // empty: what libcurl was built with
+  TlsSettings tls;  // no ca_file: what libcurl was built with
   std::string user_agent;
+  ProxySettings proxies;
 };
 
 class HttpExchange {
@@ -39,7 +41,6 @@ class HttpExchange {
   [[nodiscard]] TransportError error(TransportFailure failure, std::string sentence) const;
 
   // Called by the TLS library's verification, with its reason.
-  enum class CertificateRefusal : std::uint8_t { none, untrusted, not_valid_now };
   void note_refusal(CertificateRefusal refusal, std::string why) {
     refusal_ = refusal;
     refusal_why_ = std::move(why);
@@ -48,10 +49,10 @@ class HttpExchange {
  private:
   bool set_up(const ClientOptions& options);
   bool set_up_method();
-  void set_up_tls(const ClientOptions& options);
+  void set_up_tls(const TlsSettings& tls);
+  bool set_up_proxy(const ClientOptions& options);
   bool add_header(const std::string& line);
-  [[nodiscard]] TransportFailure failure_of(CURLcode code) const;
-  [[nodiscard]] std::string sentence_of(CURLcode code, TransportFailure failure) const;
+  [[nodiscard]] ExchangeEnd end(CURLcode code) const;
 
   std::size_t read_body(char* out, std::size_t room);
   int seek_body(std::uint64_t offset);
@@ -65,6 +66,7 @@ class HttpExchange {
 
   HttpRequest request_;
   std::string authority_;  // host:port, for sentences
+  std::string proxy_;      // the same of the proxy; empty: none
   CURL* easy_ = nullptr;
   curl_slist* header_list_ = nullptr;
   std::uint64_t body_bytes_ = 0;

@@ -9,9 +9,10 @@
 namespace spanferry::net {
 
 std::string_view name(TransportFailure failure) {
-  static constexpr std::array<std::string_view, 12> kNames{
-      "resolve",       "connect",      "timeout",     "reset",     "truncated", "too_large",
-      "tls_untrusted", "tls_hostname", "tls_expired", "tls_other", "bad_url",   "cancelled"};
+  static constexpr std::array<std::string_view, 15> kNames{
+      "resolve",   "connect",       "timeout",      "reset",       "truncated",
+      "too_large", "tls_untrusted", "tls_hostname", "tls_expired", "tls_client",
+      "tls_other", "proxy_refused", "proxy",        "bad_url",     "cancelled"};
   return kNames[static_cast<std::size_t>(failure)];
 }
 
@@ -33,13 +34,6 @@ std::optional<std::chrono::seconds> HttpResponse::retry_after() const {
   const std::time_t when = curl_getdate(std::string(*text).c_str(), nullptr);
   if (when == -1) return std::nullopt;
   return std::chrono::seconds(std::max<std::time_t>(0, when - std::time(nullptr)));
-}
-
-std::optional<std::chrono::sys_seconds> HttpResponse::date() const {
-  const auto text = header("date");
-  const std::time_t when = text ? curl_getdate(std::string(*text).c_str(), nullptr) : -1;
-  if (when == -1) return std::nullopt;
-  return std::chrono::sys_seconds(std::chrono::seconds(when));
 }
 
 }  // namespace spanferry::net

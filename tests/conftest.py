@@ -10,8 +10,10 @@ import trustme
 
 import accounts
 import fake_workspace
+from connect_proxy import ConnectProxy
 from daemon import Daemon
 from fault_proxy import FaultProxy
+from h2_front import Http2Front
 from otlp_sink import OtlpSink
 from programs import Sink
 from workspace_log import stored_spans
@@ -133,11 +135,45 @@ def authority():
 
 @pytest.fixture
 def secure_workspace(far_sides, authority):
-    """Makes workspaces behind TLS: secure_workspace(certificate for localhost unless told otherwise)."""
+    """Makes workspaces behind TLS: secure_workspace(certificate for localhost unless told otherwise, the authority of
+    the client certificates that it wants)."""
 
-    def make(certificate=None):
+    def make(certificate=None, clients_of=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if clients_of is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            clients_of.configure_trust(context)
         (certificate or authority.issue_cert("localhost", "127.0.0.1")).configure_cert(context)
         return serve_workspace(far_sides, context)
 
     return make
+
+
+@pytest.fixture
+def connect_proxy():
+    """Makes proxies that want a password: connect_proxy(names that lead to this machine)."""
+    made = []
+
+    def make(*hosts):
+        made.append(ConnectProxy(hosts))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def http2_front(scratch, authority):
+    """Makes TLS servers that speak HTTP/2: http2_front(port behind it, host of its certificate, ...)."""
+    made = []
+
+    def make(port, host="localhost", **arguments):
+        directory = scratch / f"front{len(made)}"
+        directory.mkdir()
+        made.append(Http2Front(directory, port, authority.issue_cert(host), **arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

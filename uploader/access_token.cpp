@@ -9,7 +9,7 @@
 
 #include "uploader/endpoint.hpp"
 #include "uploader/gate.hpp"
-#include "uploader/transport_failure.hpp"
+#include "uploader/remedies.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;

@@ -5,7 +5,8 @@
 #include <fmt/format.h>
 
 #include "uploader/credential.hpp"
-#include "uploader/transport_failure.hpp"
+#include "uploader/endpoint.hpp"
+#include "uploader/remedies.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -22,11 +23,13 @@ constexpr milliseconds kConnectTimeout{5000};
 // One request on its way to a verdict.
 struct HttpSender::Attempt {
   Surface surface;
+  Scope scope = Scope::destination;
   Gate::Pass pass;
   int tries_of_500 = 0;
   bool renewed = false;  // its access token was refused, and another one was had
   std::uint64_t accepted_before = 0;
   bool final = false;
+  bool in_doubt = false;             // a 403 that may be about the experiment or about the credential
   std::optional<milliseconds> wait;  // of this request alone, before its next try
   Verdict verdict;
 };
@@ -37,8 +40,8 @@ HttpSender::HttpSender(asio::io_context& io, const DestinationSettings& settings
       instance_(std::move(instance)),
       tuning_(tuning),
       health_(settings.name),
-      client_(io, net::TlsSettings{settings.ca_file}, "spanferry/" SPANFERRY_VERSION,
-              settings.concurrency + kSpareConnections),
+      client_(io, net::TlsSettings{settings.ca_file, settings.client_certificate, settings.client_key},
+              "spanferry/" SPANFERRY_VERSION, settings.concurrency + kSpareConnections),
       gate_(io, tuning.retry),
       pause_backoff_(tuning.pause, uniform_random),
       sleeps_(io),
@@ -83,8 +86,14 @@ void HttpSender::prepare(net::HttpRequest& request, Surface surface, const Crede
   request.headers.emplace_back("X-Spanferry-Hop", instance_);
 }
 
-asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::HttpRequest()> make) {
-  Attempt attempt{.surface = surface, .pass = {}, .accepted_before = accepted_, .wait = {}, .verdict = {}};
+asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::HttpRequest()> make,
+                                          Scope scope) {
+  Attempt attempt{.surface = surface,
+                  .scope = scope,
+                  .pass = {},
+                  .accepted_before = accepted_,
+                  .wait = {},
+                  .verdict = {}};
   net::Backoff alone(tuning_.retry, uniform_random);
   for (bool again = false;; again = true) {
     const auto pass = co_await gate_.enter();
@@ -105,6 +114,7 @@ asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::Ht
       judge_answer(attempt, *std::move(answer), *credential);
     else
       judge_failure(attempt, answer.error());
+    if (attempt.in_doubt) co_await judge_doubt(attempt, *credential);
     if (attempt.final) co_return std::move(attempt.verdict);
     if (attempt.wait && !co_await sleeps_.sleep(alone.next(attempt.wait))) co_return Verdict{};
     attempt.wait.reset();
@@ -118,8 +128,7 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       status < 300 ? std::string() : excerpt_of(attempt.surface, response.body, credential.secrets);
   const std::string reason = reason_of(status, code, excerpt);
   const Ruling ruling = rule(attempt.surface, status, code);
-  std::optional<milliseconds> asked = response.retry_after();
-  if (asked) asked = std::min(*asked, tuning_.longest_retry_after);
+  const std::optional<milliseconds> asked = allowed_wait(response);
   switch (ruling) {
     case Ruling::retry:
       in_trouble(attempt, DestinationState::retrying, reason, asked);
@@ -128,10 +137,18 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       in_trouble(attempt, DestinationState::rate_limited, reason, asked.value_or(milliseconds(1000)));
       return;
     case Ruling::auth:
+      if (status == 403 && attempt.scope == Scope::experiment && attempt.surface != Surface::otlp) {
+        attempt.in_doubt = true;
+        attempt.verdict.status = status;
+        attempt.verdict.reason = reason;
+        attempt.verdict.excerpt = excerpt;
+        return;
+      }
       judge_refusal(attempt, reason, credential);
       return;
     case Ruling::config:
-      paused(attempt, DestinationState::paused_config, config_sentence(status, attempt.surface, excerpt));
+      paused(attempt, DestinationState::paused_config,
+             config_sentence(settings_.url, status, attempt.surface, excerpt));
       return;
     case Ruling::retry_few:
       health_.note_error(reason);
@@ -162,6 +179,34 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
   attempt.verdict.reason = reason;
   attempt.verdict.excerpt = excerpt;
   attempt.verdict.response = std::move(response);
+}
+
+// A call that every credential may make tells which of the two it is: the list of experiments, which leaves
+// out what the credential may not see.
+asio::awaitable<void> HttpSender::judge_doubt(Attempt& attempt, const Credential& credential) {
+  attempt.in_doubt = false;
+  net::HttpRequest request;
+  request.url = join_url(settings_.url, "/api/2.0/mlflow/experiments/search");
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body.push_back(std::make_shared<const std::string>(R"({"max_results":1})"));
+  prepare(request, attempt.surface, credential);
+  ++health_.requests;
+  const auto answer = co_await client_.perform(std::move(request));
+  if (!answer) {
+    judge_failure(attempt, answer.error());
+  } else if (answer->status >= 200 && answer->status < 300) {
+    works(attempt.pass);
+    health_.note_error(attempt.verdict.reason);
+    attempt.final = true;
+    attempt.verdict.action = Action::forbidden;
+  } else if (answer->status == 401 || answer->status == 403) {
+    judge_refusal(attempt, attempt.verdict.reason, credential);
+  } else {
+    in_trouble(attempt, DestinationState::retrying,
+               fmt::format("{}; whether the credential is good could not be learnt (HTTP {})",
+                           attempt.verdict.reason, answer->status),
+               allowed_wait(*answer));
+  }
 }
 
 void HttpSender::judge_refusal(Attempt& attempt, const std::string& reason, const Credential& credential) {
@@ -196,6 +241,12 @@ void HttpSender::judge_no_credential(Attempt& attempt, CredentialFailure failure
       attempt.final = true;
       return;
   }
+}
+
+std::optional<milliseconds> HttpSender::allowed_wait(const net::HttpResponse& response) const {
+  std::optional<milliseconds> asked = response.retry_after();
+  if (asked) asked = std::min(*asked, tuning_.longest_retry_after);
+  return asked;
 }
 
 int HttpSender::tries_of_500(const Attempt& attempt) const {
@@ -246,22 +297,6 @@ void HttpSender::in_trouble(Attempt& attempt, DestinationState state, std::strin
 void HttpSender::paused(Attempt& attempt, DestinationState state, std::string reason) {
   if (!gate_.failed_for(attempt.pass, pause_backoff_.next())) return;
   if (pauses_ == 0) health_.enter(state, std::move(reason));
-}
-
-std::string HttpSender::config_sentence(int status, Surface surface, std::string_view excerpt) const {
-  if (status >= 300 && status < 400)
-    return fmt::format("{} redirects elsewhere (HTTP {}); set `url` to the address that answers itself",
-                       settings_.url, status);
-  if (status == 508)
-    return fmt::format("{} leads back to this daemon; set `url` to the destination itself", settings_.url);
-  if (status == 407) return fmt::format("a proxy before {} wants a credential", settings_.url);
-  if (status == 415)
-    return fmt::format("{} does not take what we send (HTTP 415); try `compression: none`", settings_.url);
-  if (status == 404 || status == 405 || status == 501)
-    return fmt::format(
-        "{} does not take {} (HTTP {}); check host and path of `url`", settings_.url,
-        surface == Surface::otlp || surface == Surface::mlflow_otlp ? "OTLP traces" : "this call", status);
-  return fmt::format("{} answers HTTP {}: {}", settings_.url, status, excerpt);
 }
 
 asio::awaitable<bool> HttpSender::pause_config(std::string reason,

@@ -35,7 +35,8 @@ class HttpSender final : public Sender {
   HttpSender(boost::asio::io_context& io, const DestinationSettings& settings, std::string instance,
              SenderTuning tuning = {});
 
-  boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make) override;
+  boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make,
+                                       Scope scope = Scope::destination) override;
   boost::asio::awaitable<bool> open() override;
   boost::asio::awaitable<bool> pause_config(std::string reason,
                                             std::function<boost::asio::awaitable<bool>()> probe) override;
@@ -50,15 +51,18 @@ class HttpSender final : public Sender {
   boost::asio::awaitable<std::expected<Credential, CredentialFailure>> credential_for(Surface surface);
   void prepare(net::HttpRequest& request, Surface surface, const Credential& credential) const;
   void judge_answer(Attempt& attempt, net::HttpResponse response, const Credential& credential);
+  boost::asio::awaitable<void> judge_doubt(Attempt& attempt, const Credential& credential);
   void judge_refusal(Attempt& attempt, const std::string& reason, const Credential& credential);
   void judge_no_credential(Attempt& attempt, CredentialFailure failure);
   void judge_failure(Attempt& attempt, const net::TransportError& error);
+  // Retry-After, as far as we honour it.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> allowed_wait(
+      const net::HttpResponse& response) const;
   [[nodiscard]] int tries_of_500(const Attempt& attempt) const;
   void works(Gate::Pass pass);
   void in_trouble(Attempt& attempt, DestinationState state, std::string reason,
                   std::optional<std::chrono::milliseconds> asked = std::nullopt);
   void paused(Attempt& attempt, DestinationState state, std::string reason);
-  [[nodiscard]] std::string config_sentence(int status, Surface surface, std::string_view excerpt) const;
 
   const DestinationSettings& settings_;
   const std::string instance_;

@@ -26,12 +26,20 @@ enum class Surface : std::uint8_t {
   storage,         // a signed URL of a cloud's object storage
 };
 
+// What a 403 may be about.
+enum class Scope : std::uint8_t {
+  destination,  // the credential: everything waits
+  experiment,   // perhaps this experiment alone; where another call with the same credential is answered, the
+                // verdict is Action::forbidden
+};
+
 enum class Action : std::uint8_t {
   done,       // 2xx
   split,      // refused for something in it: send its parts alone; what cannot be split is a dead letter
   halve,      // 413: too large as a whole
   not_found,  // 404: the experiment (or what the path names) is not there
   exists,     // 409, RESOURCE_ALREADY_EXISTS
+  forbidden,  // 403, and the credential is good: it is not allowed to do this (Scope::experiment alone)
   new_url,    // storage: the signed URL is no good any more
   fallback,   // 501, ENDPOINT_NOT_FOUND: this server has no such call
   stopped,    // we are shutting down; nothing is known about the request
@@ -55,7 +63,8 @@ class Sender {
   // `make` is called before each try; the Sender adds the credential (not for Surface::storage), User-Agent
   // and X-Spanferry-Hop. Waits at the gate while the destination is paused. Never returns for what can be
   // tried again.
-  virtual boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make) = 0;
+  virtual boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make,
+                                               Scope scope = Scope::destination) = 0;
   // Waits until sending makes sense: returns at once unless the destination is paused or backing off as a
   // whole. False: stopped.
   virtual boost::asio::awaitable<bool> open() = 0;

@@ -47,7 +47,8 @@ struct DestinationSettings {
   std::uint32_t concurrency = 8;
   From from = From::now;
   AssembleSettings assemble;
-  std::string ca_file;  // PEM; empty: SSL_CERT_FILE, else the system's
+  std::string ca_file;                         // PEM; empty: SSL_CERT_FILE, else the system's
+  std::string client_certificate, client_key;  // PEM; the key may stand in the certificate's file
   std::chrono::milliseconds timeout{60000};
   bool operator==(const DestinationSettings&) const = default;
 };

@@ -730,7 +730,8 @@ class Request:
         u = urlsplit(handler.path)
         self.target, self.path = handler.path, u.path
         self.query, self.multi = dict(parse_qsl(u.query, keep_blank_values=True)), parse_qs(u.query)
-        self.base = f"{'https' if handler.server.tls else 'http'}://{handler.headers.get('Host')}"
+        secure = handler.server.tls or handler.headers.get("X-Forwarded-Proto") == "https"
+        self.base = f"{'https' if secure else 'http'}://{handler.headers.get('Host')}"
         self.content_type = (handler.headers.get("Content-Type") or "").split(";")[0].strip()
         self.body = {}
         if handler.headers.get("Content-Encoding") == "gzip" and self.path.endswith("/v1/traces"):

@@ -38,6 +38,8 @@ destinations:
     from: oldest
     assemble: {quiet: 1s, max_open: 5min}
     ca_file: /ca.pem
+    client_certificate: /me.pem
+    client_key: /me.key
   - name: m
     kind: mlflow
     url: http://127.0.0.1:5000
@@ -60,6 +62,8 @@ destinations:
   EXPECT_EQ(d[0].assemble.quiet, std::chrono::seconds(1));
   EXPECT_EQ(d[0].assemble.max_open, std::chrono::minutes(5));
   EXPECT_EQ(d[0].ca_file, "/ca.pem");
+  EXPECT_EQ(d[0].client_certificate, "/me.pem");
+  EXPECT_EQ(d[0].client_key, "/me.key");
   EXPECT_EQ(d[1].username, "u");
   EXPECT_EQ(d[1].password.value, "p");
   EXPECT_EQ(d[1].experiment_id, "3");

@@ -22,8 +22,15 @@ using Result = std::expected<HttpResponse, TransportError>;
 // Answers every request with 200 "ok", over TLS.
 class TlsServer {
  public:
-  TlsServer(asio::io_context& io, const Certificate& certificate)
+  // `clients_of`: the authority whose certificates it wants to see, if any.
+  TlsServer(asio::io_context& io, const Certificate& certificate, const std::string& clients_of = "",
+            bool only_tls_1_2 = false)
       : context_(asio::ssl::context::tls_server), acceptor_(io, {asio::ip::make_address("127.0.0.1"), 0}) {
+    if (!clients_of.empty()) {
+      context_.add_certificate_authority(asio::buffer(clients_of));
+      context_.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
+    }
+    if (only_tls_1_2) context_.set_options(asio::ssl::context::no_tlsv1_3);
     context_.use_certificate_chain(asio::buffer(certificate.certificate_pem));
     context_.use_private_key(asio::buffer(certificate.key_pem), asio::ssl::context::pem);
     asio::co_spawn(io, accept(), asio::detached);
@@ -139,6 +146,65 @@ TEST_F(HttpClientTlsTest, NamesAFileOfAuthoritiesThatIsNotThere) {
   EXPECT_EQ(result.error().failure, TransportFailure::bad_url);
   EXPECT_NE(result.error().sentence.find("/nonexistent/ca.pem"), std::string::npos)
       << result.error().sentence;
+}
+
+class ClientCertificateTest : public HttpClientTlsTest {
+ protected:
+  std::string write(const std::string& name, const std::string& text) {
+    std::ofstream(directory_ / name) << text;
+    return (directory_ / name).string();
+  }
+  Result get_as(const std::string& certificate, const std::string& key, bool only_tls_1_2 = false) {
+    asio::io_context io;
+    TlsServer server(io, authority_.issue("127.0.0.1"), authority_.pem(), only_tls_1_2);
+    HttpClient client(io, TlsSettings{ca_file_, certificate, key}, "spanferry/test");
+    HttpRequest request;
+    request.method = "GET";
+    request.url = server.url("127.0.0.1");
+    auto result = run(io, client.perform(std::move(request)));
+    return result ? *std::move(result)
+                  : std::unexpected(TransportError{TransportFailure::timeout, false, "the test's own limit"});
+  }
+};
+
+TEST_F(ClientCertificateTest, IsShownToAServerThatWantsOne) {
+  const Certificate ours = authority_.issue("me.example");
+  const Result result = get_as(write("me.pem", ours.certificate_pem), write("me.key", ours.key_pem));
+  ASSERT_TRUE(result.has_value()) << result.error().sentence;
+  EXPECT_EQ(result->body, "ok");
+  const Result together = get_as(write("both.pem", ours.key_pem + ours.certificate_pem), "");
+  EXPECT_TRUE(together.has_value()) << together.error().sentence;
+}
+
+TEST_F(ClientCertificateTest, ThatIsMissingOrUnknownIsTold) {
+  const Certificate stranger = Authority().issue("me.example");
+  const std::string certificate = write("me.pem", stranger.certificate_pem),
+                    key = write("me.key", stranger.key_pem);
+  for (const bool only_tls_1_2 : {false, true}) {
+    const Result unknown = get_as(certificate, key, only_tls_1_2);
+    ASSERT_FALSE(unknown.has_value());
+    EXPECT_EQ(unknown.error().failure, TransportFailure::tls_client) << unknown.error().sentence;
+    EXPECT_NE(unknown.error().sentence.find("does not accept our certificate, or wants one"),
+              std::string::npos);
+  }
+  const Result missing = get_as("", "");
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_EQ(missing.error().failure, TransportFailure::tls_client) << missing.error().sentence;
+}
+
+TEST_F(ClientCertificateTest, ThatCannotBeUsedIsTold) {
+  const Certificate ours = authority_.issue("me.example"), other = authority_.issue("me.example");
+  const std::string certificate = write("me.pem", ours.certificate_pem);
+  for (const std::string& key :
+       {write("other.key", other.key_pem), std::string("/nonexistent.key"),
+        write("locked.key",
+              "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE "
+              "KEY-----\n")}) {
+    const Result result = get_as(certificate, key);
+    ASSERT_FALSE(result.has_value()) << key;
+    EXPECT_EQ(result.error().failure, TransportFailure::tls_client) << result.error().sentence;
+    EXPECT_NE(result.error().sentence.find("cannot be used"), std::string::npos) << result.error().sentence;
+  }
 }
 
 TEST_F(HttpClientTlsTest, TellsThatTheFarSideSpeaksNoTls) {

@@ -226,6 +226,91 @@ TEST_F(SenderTest, SendsTheHeadersOfAFileAsTheyAreNow) {
   std::filesystem::remove(file);
 }
 
+TEST_F(SenderTest, HasARefusedAccessTokenReplacedOnceBeforeItPauses) {
+  settings.kind = Kind::databricks;
+  settings.client_id.value = "me";
+  settings.client_secret.value = "a-secret";
+  int given = 0;
+  std::string good = "Bearer token-2";
+  server.set_script([&](const Received& r) {
+    if (r.target == "/oidc/v1/token")
+      return Answer{.body =
+                        R"({"access_token":"token-)" + std::to_string(++given) + R"(","expires_in":3600})"};
+    if (r.target != "/v1/traces") return Answer{.status = 404};
+    return Answer{.status = r.headers.at("authorization") == good ? 200 : 401};
+  });
+  EXPECT_EQ(send(Surface::databricks_api).action, Action::done);
+  EXPECT_EQ(given, 2);
+  EXPECT_EQ(status().last_error, "");
+  good = "Bearer token-7";
+  std::optional<Verdict> verdict;
+  asio::co_spawn(io, sender->send(Surface::databricks_api, post()),
+                 [&](std::exception_ptr, Verdict v) { verdict = std::move(v); });
+  ASSERT_TRUE(run_until(io, [&] { return status().state == DestinationState::paused_auth; }));
+  EXPECT_NE(status().reason.find("the access token of `client_id` with `client_secret` of destination there"),
+            std::string::npos)
+      << status().reason;
+  ASSERT_TRUE(run_until(io, [&] { return verdict.has_value(); }));
+  EXPECT_EQ(verdict->action, Action::done);
+  EXPECT_EQ(status().state, DestinationState::ok);
+}
+
+TEST_F(SenderTest, NeedsNoAccessTokenForStorage) {
+  settings.kind = Kind::databricks;
+  settings.client_id.value = "me";
+  settings.client_secret.file = "/nonexistent/secret";
+  EXPECT_EQ(send(Surface::storage).action, Action::done);
+  EXPECT_EQ(server.received().size(), 1U);
+}
+
+class ForbiddenTest : public SenderTest {
+ protected:
+  ForbiddenTest() {
+    settings.kind = Kind::databricks;
+    settings.token.value = "a-token";
+    server.set_script([this](const Received& r) {
+      if (r.target != "/api/2.0/mlflow/experiments/search") return Answer{.status = 403, .body = "not yours"};
+      EXPECT_EQ(r.headers.at("authorization"), "Bearer a-token");
+      return Answer{.status = search_status};
+    });
+  }
+  int search_status = 200;
+};
+
+TEST_F(ForbiddenTest, IsAVerdictWhereAnotherCallShowsTheCredentialToBeGood) {
+  make();
+  const auto verdict = run(io, sender->send(Surface::databricks_api, post(), Scope::experiment));
+  ASSERT_TRUE(verdict.has_value());
+  EXPECT_EQ(verdict->action, Action::forbidden);
+  EXPECT_EQ(verdict->status, 403);
+  EXPECT_EQ(verdict->reason, "HTTP 403: not yours");
+  EXPECT_EQ(status().state, DestinationState::ok);
+  EXPECT_EQ(server.received().size(), 2U);
+}
+
+TEST_F(ForbiddenTest, IsTheCredentialsFaultWhereTheOtherCallIsRefusedToo) {
+  make();
+  search_status = 403;
+  std::optional<Verdict> verdict;
+  asio::co_spawn(io, sender->send(Surface::databricks_api, post(), Scope::experiment),
+                 [&](std::exception_ptr, Verdict v) { verdict = std::move(v); });
+  ASSERT_TRUE(run_until(io, [&] { return status().state == DestinationState::paused_auth; }));
+  search_status = 503;
+  ASSERT_TRUE(run_until(io, [&] { return status().state == DestinationState::down; }));
+  EXPECT_NE(status().reason.find("could not be learnt"), std::string::npos) << status().reason;
+  EXPECT_FALSE(verdict.has_value());
+  search_status = 200;
+  ASSERT_TRUE(run_until(io, [&] { return verdict.has_value(); }));
+  EXPECT_EQ(verdict->action, Action::forbidden);
+}
+
+TEST_F(ForbiddenTest, PausesForWhoeverCannotHoldAnExperimentAlone) {
+  make();
+  asio::co_spawn(io, sender->send(Surface::databricks_api, post()), asio::detached);
+  ASSERT_TRUE(run_until(io, [&] { return status().state == DestinationState::paused_auth; }));
+  for (const Received& r : server.received()) EXPECT_EQ(r.target, "/v1/traces");
+}
+
 TEST_F(SenderTest, NamesTheVariableOfACredentialFromTheEnvironment) {
   settings.name = "env";
   settings.kind = Kind::databricks;

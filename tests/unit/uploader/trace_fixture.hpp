@@ -44,7 +44,8 @@ class FakeWorkspace final : public uploader::Sender {
     std::string body;
   };
 
-  boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make) override {
+  boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make,
+                                       uploader::Scope /*scope*/) override {
     const net::HttpRequest request = make();
     Call call{surface, request.method + " " + request.url, {}};
     for (const auto& piece : request.body) call.body += *piece;
