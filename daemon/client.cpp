@@ -16,8 +16,8 @@
 namespace spanferry::daemon {
 namespace {
 
+constexpr long kConnectTimeoutMs = 2'000;
 constexpr std::size_t kMaxAnswerBytes = 64U << 20;
-constexpr long kTimeoutMs = 30'000, kConnectTimeoutMs = 2'000;
 constexpr std::size_t kMaxDatagramBytes = 65'507;
 
 struct CurlHandles {
@@ -72,7 +72,7 @@ Result<Answer> perform(CurlHandles& curl, const DaemonAddress& daemon, const std
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP));
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, kTimeoutMs);
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(daemon.patience.count()));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, collect);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer.body);

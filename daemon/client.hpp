@@ -1,6 +1,7 @@
 // Asks the daemon of this machine over its own HTTP port. Blocking; for commands, not for the daemon.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -9,9 +10,10 @@
 namespace spanferry::daemon {
 
 struct DaemonAddress {
-  std::string http;        // "127.0.0.1:4318"
-  std::string udp;         // "127.0.0.1:4319"; empty: off
-  std::string token_file;  // what it wants callers to present
+  std::string http;                            // "127.0.0.1:4318"
+  std::string udp;                             // "127.0.0.1:4319"; empty: off
+  std::string token_file;                      // what it wants callers to present
+  std::chrono::milliseconds patience{30'000};  // for a whole answer
 };
 
 struct Answer {

@@ -70,8 +70,9 @@ bool is_json(std::string_view bytes) {
 int status_command(const CommandLine& line) {
   const auto daemon = find_daemon(line);
   if (!daemon) return daemon.error();
-  if (!line.ready) return print(get(*daemon, "/api/spanferry/v1/status"), line.json, show_status);
-  const auto answer = get(*daemon, "/readyz");
+  if (!line.ready && !line.live)
+    return print(get(*daemon, "/api/spanferry/v1/status"), line.json, show_status);
+  const auto answer = get(*daemon, line.live ? "/livez" : "/readyz");
   if (!answer) return failed(answer.error());
   if (line.json) fmt::print("{}\n", answer->body);
   return answer->status == 200 ? kFine : kFailed;

@@ -33,8 +33,14 @@ class Parser {
     auto* demo = add(app_, "demo", "Run with nothing configured in a temporary directory, removed at the end",
                      Command::demo);
     overrides(*demo);
+    with_json(
+        add(app_, "check",
+            "Look at every part of the set-up and say what to do; changes nothing, also beside a daemon",
+            Command::check));
     auto* status = client(app_, "status", "How the daemon and its destinations are", Command::status);
     status->add_flag("--ready", line_.ready, "Only an exit code: 0 when spans can be accepted");
+    status->add_flag("--live", line_.live, "Only an exit code: 1 when only a restart helps")
+        ->excludes("--ready");
     auto* trace = client(app_, "trace", "One trace as a tree, and whether it was delivered", Command::trace);
     trace->add_option("ID", line_.argument, "Trace id: 32 hex digits, or tr- and 32 hex digits")->required();
     auto* config = with_json(

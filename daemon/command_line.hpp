@@ -17,6 +17,7 @@ inline constexpr int kFine = 0, kFailed = 1, kUsage = 2;
 enum class Command : std::uint8_t {
   run,
   demo,
+  check,
   status,
   trace,
   config,
@@ -36,7 +37,7 @@ struct CommandLine {
   std::string argument;     // trace or dead letter id; destination to forget; file to send, empty or "-":
                             // standard input
   std::string destination;  // dead list: of this one alone
-  bool json = false, ready = false, reference = false, udp = false;
+  bool json = false, ready = false, live = false, reference = false, udp = false;
 };
 
 // Nothing to do any more: help was asked for, or the line makes no sense (code kUsage).

@@ -8,6 +8,7 @@ namespace spanferry::daemon {
 
 int run_command(const CommandLine& line);
 int demo_command(const CommandLine& line);
+int check_command(const CommandLine& line);
 int status_command(const CommandLine& line);
 int trace_command(const CommandLine& line);
 int config_command(const CommandLine& line);

@@ -12,6 +12,8 @@ int dispatch(const spanferry::daemon::CommandLine& line) {
       return run_command(line);
     case Command::demo:
       return demo_command(line);
+    case Command::check:
+      return check_command(line);
     case Command::status:
       return status_command(line);
     case Command::trace:

@@ -61,10 +61,11 @@ std::string text_of(const dom::element& message) {
   for (const dom::element part : parts) {
     if (part.get_string().get(text) == simdjson::SUCCESS) return std::string(text);
     std::string_view type;
-    if (part.is_object() && part.at_key("type").get_string().get(type) == simdjson::SUCCESS &&
-        (type == "text" || type == "output_text") &&
-        part.at_key("text").get_string().get(text) == simdjson::SUCCESS)
-      return std::string(text);
+    if (!part.is_object() || part.at_key("type").get_string().get(type) != simdjson::SUCCESS ||
+        (type != "text" && type != "output_text"))
+      continue;
+    // The first part of text decides, also when it has none.
+    return part.at_key("text").get_string().get(text) == simdjson::SUCCESS ? std::string(text) : "";
   }
   return {};
 }

@@ -42,6 +42,8 @@ struct HttpResponse {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
   // Retry-After in seconds or as a date, from now; nothing if absent or unreadable.
   [[nodiscard]] std::optional<std::chrono::seconds> retry_after() const;
+  // What the far side's clock said; nothing if it did not.
+  [[nodiscard]] std::optional<std::chrono::sys_seconds> date() const;
 };
 
 enum class TransportFailure : std::uint8_t {

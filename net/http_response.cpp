@@ -36,4 +36,11 @@ std::optional<std::chrono::seconds> HttpResponse::retry_after() const {
   return std::chrono::seconds(std::max<std::time_t>(0, when - std::time(nullptr)));
 }
 
+std::optional<std::chrono::sys_seconds> HttpResponse::date() const {
+  const auto text = header("date");
+  const std::time_t when = text ? curl_getdate(std::string(*text).c_str(), nullptr) : -1;
+  if (when == -1) return std::nullopt;
+  return std::chrono::sys_seconds(std::chrono::seconds(when));
+}
+
 }  // namespace spanferry::net

@@ -38,7 +38,7 @@ class File {
 };
 
 Result<> write_all(const std::string& path, std::string_view content) {
-  const File file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  const File file(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
   if (file.fd() < 0) return os_error("cannot create", path, errno);
   while (!content.empty()) {
     const ssize_t n = ::write(file.fd(), content.data(), content.size());
@@ -53,6 +53,33 @@ Result<> write_all(const std::string& path, std::string_view content) {
 std::string parent_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Who owns what we make there: not us on a network filesystem that gives everybody one name.
+uid_t owner_of_new_files(const std::string& directory) {
+  const std::string path = fmt::format("{}/.owner-{}", directory, ::getpid());
+  const File file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  struct stat info{};
+  const bool known = file.fd() >= 0 && ::fstat(file.fd(), &info) == 0;
+  if (file.fd() >= 0) ::unlink(path.c_str());
+  return known ? info.st_uid : ::geteuid();
+}
+
+// Group and others have no business with what prompts and answers say, nor may they put links in our way.
+Result<> make_it_ours_alone(const std::string& path, const struct stat& info) {
+  const uid_t me = ::geteuid();
+  if (info.st_uid != me && info.st_uid != 0 && info.st_uid != owner_of_new_files(path)) {
+    return fail(
+        ErrorKind::configuration,
+        fmt::format("spool.directory {} belongs to another user (uid {}, we are {}), who could change what "
+                    "is in it; give it to this user, or name another one",
+                    path, info.st_uid, me));
+  }
+  if ((info.st_mode & 0077) == 0 || ::chmod(path.c_str(), 0700) == 0) return {};
+  // A volume that the platform made for us, as Kubernetes does: root's, and open to our group. Files are
+  // 0600 there too.
+  if (errno == EPERM && info.st_uid != me) return {};
+  return os_error("cannot narrow the mode of the spool directory", path, errno);
 }
 
 }  // namespace
@@ -86,11 +113,7 @@ Result<> prepare_directory(const std::string& path) {
   if (!S_ISDIR(info.st_mode)) {
     return fail(ErrorKind::configuration, fmt::format("spool.directory {} is not a directory", path));
   }
-  // Group and others have no business with what prompts and answers say.
-  if ((info.st_mode & 0077) != 0 && ::chmod(path.c_str(), 0700) != 0) {
-    return os_error("cannot narrow the mode of the spool directory", path, errno);
-  }
-  return {};
+  return make_it_ours_alone(path, info);
 }
 
 Result<> replace_file(const std::string& path, std::string_view content) {

@@ -22,7 +22,8 @@ struct Layout {
 };
 
 // Makes the directory (mode 0700, parents as needed) or checks the one there: a symbolic link or anything
-// that is no directory is refused (configuration); a wider mode is narrowed to 0700.
+// that is no directory, or belongs to a user who is neither we nor root, is refused (configuration); a wider
+// mode is narrowed to 0700 where we may.
 Result<> prepare_directory(const std::string& path);
 Result<> make_directory(const std::string& path);
 

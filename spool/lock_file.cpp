@@ -56,6 +56,15 @@ Result<std::unique_ptr<LockFile>> LockFile::take(const std::string& path, std::c
   return lock;
 }
 
+std::optional<std::string> LockFile::holder(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return std::nullopt;
+  std::optional<std::string> who;
+  if (::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) who = holder_of(fd);
+  ::close(fd);
+  return who;
+}
+
 LockFile::~LockFile() {
   [[maybe_unused]] const int emptied = ::ftruncate(fd_, 0);  // the kernel gives up the lock in any case
   ::close(fd_);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ class LockFile {
   // Errors: unavailable (still held), io.
   static Result<std::unique_ptr<LockFile>> take(const std::string& path, std::chrono::milliseconds wait,
                                                 const std::function<void(std::string_view)>& on_wait);
+  // Who has it now ("process 42"), from outside; nothing if nobody has, or if it cannot be told.
+  static std::optional<std::string> holder(const std::string& path);
   ~LockFile();
   LockFile(const LockFile&) = delete;
   LockFile& operator=(const LockFile&) = delete;

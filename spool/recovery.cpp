@@ -255,7 +255,7 @@ Result<Reopened> reopen_store(const StoreOpening& opening, bool no_space) {
 void keep_reserve_file(const Layout& layout, std::uint64_t min_free_bytes) {
   if (::access(layout.reserve().c_str(), F_OK) == 0) return;
   if (free_bytes(layout.root) < min_free_bytes + 4 * kReserveFileBytes) return;
-  const int fd = ::open(layout.reserve().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const int fd = ::open(layout.reserve().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return;
   const int failed = ::posix_fallocate(fd, 0, kReserveFileBytes);
   ::close(fd);

@@ -16,6 +16,7 @@ cxx_files() { git ls-files '*.cpp' '*.hpp'; }
 stage_lint() {
   "$python" tests/lint/check_includes.py
   "$python" tests/lint/check_tree.py
+  "$python" tests/lint/check_security.py
   cxx_files | xargs clang-format-19 --dry-run --Werror
 }
 

@@ -1,13 +1,11 @@
 #include "uploader/mlflow_experiments.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include "model/crc32c.hpp"
 #include "model/json_writer.hpp"
 #include "uploader/endpoint.hpp"
+#include "uploader/experiment_answer.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -16,13 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxKnown = 4096;
 constexpr std::size_t kMaxNameBytes = 2048;
-constexpr std::string_view kSpansTableTag = "mlflow.experiment.databricksTraceSpanStorageTable";
-constexpr std::string_view kDestinationPathTag = "mlflow.experiment.databricksTraceDestinationPath";
-
-bool is_id(std::string_view text) {
-  return !text.empty() && text.size() <= 19 &&
-         std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-}
 
 Verdict impossible(int status, std::string reason) {
   Verdict verdict;
@@ -30,34 +21,6 @@ Verdict impossible(int status, std::string reason) {
   verdict.status = status;
   verdict.reason = std::move(reason);
   return verdict;
-}
-
-struct Described {
-  Experiment experiment;
-  bool deleted = false;
-};
-
-// The `experiment` of a get or get-by-name answer.
-std::optional<Described> parse_experiment(std::string_view body) {
-  simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  if (parser.parse(simdjson::padded_string(body)).get(root) != simdjson::SUCCESS) return std::nullopt;
-  Described out;
-  std::string_view text;
-  if (root["experiment"]["experiment_id"].get(text) != simdjson::SUCCESS || !is_id(text)) return std::nullopt;
-  out.experiment.id = text;
-  if (root["experiment"]["lifecycle_stage"].get(text) == simdjson::SUCCESS) out.deleted = text == "deleted";
-  simdjson::dom::array tags;
-  if (root["experiment"]["tags"].get(tags) != simdjson::SUCCESS) return out;
-  std::string path;
-  for (const simdjson::dom::element tag : tags) {
-    std::string_view key, value;
-    if (tag["key"].get(key) != simdjson::SUCCESS || tag["value"].get(value) != simdjson::SUCCESS) continue;
-    if (key == kSpansTableTag) out.experiment.unity_catalog_table = value;
-    if (key == kDestinationPathTag) path = value;
-  }
-  if (out.experiment.unity_catalog_table.empty()) out.experiment.unity_catalog_table = path;
-  return out;
 }
 
 }  // namespace
@@ -91,7 +54,7 @@ std::optional<Experiment> MlflowExperiments::cached(const std::string& key) {
   const std::string& text = **stored;
   const std::size_t line = text.find('\n');
   Experiment experiment{text.substr(0, line), line == std::string::npos ? "" : text.substr(line + 1)};
-  if (!is_id(experiment.id)) return std::nullopt;
+  if (!is_experiment_id(experiment.id)) return std::nullopt;
   if (known_.size() < kMaxKnown) known_.emplace(key, experiment);
   return experiment;
 }
@@ -123,7 +86,7 @@ asio::awaitable<std::expected<Experiment, Verdict>> MlflowExperiments::resolve(c
 }
 
 asio::awaitable<MlflowExperiments::Answer> MlflowExperiments::look_up(const Wanted& wanted) {
-  if (!wanted.id.empty() && !is_id(wanted.id))
+  if (!wanted.id.empty() && !is_experiment_id(wanted.id))
     co_return std::unexpected(
         impossible(0, fmt::format("`{}` is no experiment id: it must be digits", wanted.id.substr(0, 64))));
   if (wanted.name.size() > kMaxNameBytes)

@@ -1,8 +1,11 @@
 """Fixtures of the tests on whole machines and images; they need root, and tools that .ci/install brings."""
 import os
 import shutil
+import ssl
 import subprocess
 
+import accounts
+import fake_workspace
 import pytest
 
 from container import Container, Image, Pod
@@ -60,6 +63,11 @@ class Service(Daemon):
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
 
+    def check_identity(self):
+        for d in self.status()["destinations"]:
+            if d.get("accounting"):
+                accounts.check_identity(d["name"], d["accounting"])
+
 
 @pytest.fixture
 def service(scratch):
@@ -101,3 +109,30 @@ def sidecar(image, pod, scratch):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def certified(authority, pod, scratch):
+    """Makes workspaces behind TLS in the pod, by the token they take; and what a container needs to trust them."""
+    made = []
+
+    def make(*tokens):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        with pod.network():
+            made.append(fake_workspace.serve(tls=context, tokens=list(tokens)))
+        return made[-1]
+
+    (scratch / "trust").mkdir()
+    authority.cert_pem.write_to_path(scratch / "trust" / "ca.pem")
+    yield make
+    for one in made:
+        one.shutdown()
+        one.server_close()
+
+
+@pytest.fixture
+def trusting(scratch):
+    """Mounts and variables: the test's authority, and a volume."""
+    volume = scratch / "volume"
+    return {"mounts": {scratch / "trust": "/mnt", volume: "/var/lib/spanferry"}, "env": {"SSL_CERT_FILE": "/mnt/ca.pem"}}

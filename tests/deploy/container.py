@@ -8,8 +8,8 @@ import socket
 import struct
 import subprocess
 
-from programs import ROOT
 from machine import network_of
+from programs import ROOT
 from waiting import wait_until
 
 BASE_IMAGE = "localhost/spanferry-test-base"
@@ -133,13 +133,16 @@ class Container:
                 return int(line)
         return None
 
+    def execute(self, command):
+        """An exec probe; its exit code."""
+        return subprocess.run(
+            ["nsenter", "-t", str(self.pid), "-m", "-n", "-p", "-r", "-S", "65532", "-G", "65532", *command],
+            capture_output=True, env={"PATH": "/usr/bin", **self.env},
+        ).returncode
+
     def healthy(self):
-        """What HEALTHCHECK runs, where it runs."""
-        done = subprocess.run(
-            ["nsenter", "-t", str(self.pid), "-m", "-n", "-p", "-r", "-S", "65532", "-G", "65532",
-             "/usr/bin/spanferry", "status", "--ready"], capture_output=True, env={"PATH": "/usr/bin"},
-        )
-        return done.returncode == 0
+        """What HEALTHCHECK asks."""
+        return self.execute(["/usr/bin/spanferry", "status", "--ready"]) == 0
 
     def wait_until_healthy(self, seconds=60):
         def healthy():

@@ -2,13 +2,11 @@
 import json
 import os
 import pathlib
-import ssl
-import subprocess
-import sys
 
-import fake_workspace
 import pytest
-from machine import HERE
+from beside import acknowledged, run_app, wait_until_all_are_stored
+from manifests import daemon_of, documents
+from programs import ROOT
 from waiting import wait_until
 
 pytestmark = pytest.mark.machine
@@ -18,60 +16,8 @@ GUIDE = {  # what the guide sets for an app, moved to the sidecar
 }
 
 
-@pytest.fixture
-def certified(authority, pod, scratch):
-    """Makes workspaces behind TLS in the pod, by the token they take; and what a container needs to trust them."""
-    made = []
-
-    def make(*tokens):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost").configure_cert(context)
-        with pod.network():
-            made.append(fake_workspace.serve(tls=context, tokens=list(tokens)))
-        return made[-1]
-
-    (scratch / "trust").mkdir()
-    authority.cert_pem.write_to_path(scratch / "trust" / "ca.pem")
-    yield make
-    for one in made:
-        one.shutdown()
-        one.server_close()
-
-
-@pytest.fixture
-def trusting(scratch):
-    """Mounts and variables: the test's authority, and a volume."""
-    volume = scratch / "volume"
-    return {"mounts": {scratch / "trust": "/mnt", volume: "/var/lib/spanferry"}, "env": {"SSL_CERT_FILE": "/mnt/ca.pem"}}
-
-
 def guided(trusting, workspace, **more):
     return {"env": GUIDE | trusting["env"] | {"DATABRICKS_HOST": workspace.url} | more, "mounts": trusting["mounts"]}
-
-
-def run_app(pod, ledger, seconds_after=0.0):
-    with pod.network():
-        return subprocess.Popen(
-            [sys.executable, HERE / "sending_app.py", "http://127.0.0.1:4318", ledger, str(seconds_after)],
-            stdout=subprocess.PIPE, text=True, env={k: v for k, v in os.environ.items() if not k.startswith("OTEL_")},
-        )
-
-
-def acknowledged(*ledgers):
-    return {line for ledger in ledgers if ledger.exists() for line in ledger.read_text().split()}
-
-
-def stored(workspace):
-    """Trace ids whose spans are in experiment storage."""
-    return {trace.removeprefix("tr-") for trace in workspace.state.traces
-            if f"{trace}/artifacts/traces.json" in workspace.state.blobs}
-
-
-def wait_until_all_are_stored(workspace, *ledgers):
-    wait_until(
-        lambda: acknowledged(*ledgers) <= stored(workspace),
-        lambda: f"{len(acknowledged(*ledgers) - stored(workspace))} missing of {len(acknowledged(*ledgers))}", 90, every=0.2,
-    )
 
 
 def test_it_is_small_and_has_neither_shell_nor_root(image):
@@ -142,24 +88,36 @@ def test_an_app_and_its_sidecar_may_be_killed(certified, sidecar, trusting, pod,
     assert one.stop() == 0, one.log()
 
 
-def test_a_stale_token_keeps_spans_waiting_until_its_file_changes(certified, sidecar, trusting, pod, scratch, service):
+def test_a_pod_is_never_unready_for_its_workspace_and_takes_a_new_token_by_itself(
+    certified, sidecar, trusting, pod, scratch, service
+):
+    path = ROOT / "deploy/kubernetes/sidecar.yaml"
     workspace = certified("fresh")
-    secrets = scratch / "secrets"  # as Kubernetes keeps a mounted Secret: every change is a new directory
+    secrets, configuration = scratch / "secrets", scratch / "configuration"
+    # As a kubelet keeps a Secret: every change is a new directory, and one link is replaced.
     for version, token in (("..1", "stale"), ("..2", "fresh")):
         (secrets / version).mkdir(parents=True)
-        (secrets / version / "token").write_text(token)
+        (secrets / version / "databricks-token").write_text(token)
     (secrets / "..data").symlink_to("..1")
-    (secrets / "token").symlink_to("..data/token")
-    trusting["mounts"][secrets] = "/run"
-    setup = guided(trusting, workspace, DATABRICKS_TOKEN_FILE="/run/token")
-    del setup["env"]["DATABRICKS_TOKEN"]
-    one = sidecar(**setup)
-    one.wait_until_healthy()
+    (secrets / "databricks-token").symlink_to("..data/databricks-token")
+    configuration.mkdir()
+    text = next(d for d in documents(path) if d["kind"] == "ConfigMap")["data"]["spanferry.yaml"]
+    (configuration / "spanferry.yaml").write_text(text.replace("https://your-workspace.cloud.databricks.com", workspace.url))
+    volume = scratch / "volume"
+    os.chown(volume, 0, 65532)  # an emptyDir with an fsGroup is root's, and open to the group
+    volume.chmod(0o2777)
+    outside = {"spool": volume, "configuration": configuration, "secrets": secrets}
+    mounts = {outside[m["name"]]: m["mountPath"] for m in daemon_of(path)["volumeMounts"]}
+    one = sidecar(env=trusting["env"], mounts=mounts | {scratch / "trust": "/mnt"})
+    startup, readiness, liveness = (daemon_of(path)[p]["exec"]["command"] for p in (
+        "startupProbe", "readinessProbe", "livenessProbe"))
+    wait_until(lambda: one.execute(startup) == 0, lambda: one.log(), 60, every=0.2)
     app = run_app(pod, scratch / "ledger")
     with pod.network():
         wait_until(lambda: len(acknowledged(scratch / "ledger")) > 20, lambda: one.log())
         service.wait_for_state("paused_auth")
-        assert one.healthy() and service.request("/readyz")[0] == 200, "not ready because of a destination"
+        for _ in range(5):
+            assert one.execute(readiness) == 0 and one.execute(liveness) == 0, "not ready because of a destination"
         (secrets / "..new").symlink_to("..2")
         (secrets / "..new").rename(secrets / "..data")
         service.wait_for_state("ok", seconds=90)
@@ -167,6 +125,7 @@ def test_a_stale_token_keeps_spans_waiting_until_its_file_changes(certified, sid
         assert app.wait(30) == 0
         wait_until_all_are_stored(workspace, scratch / "ledger")
         service.check_identity()
+    assert one.stop() == 0
 
 
 def test_both_told_to_stop_at_one_moment_lose_nothing(certified, sidecar, trusting, pod, scratch, soak):

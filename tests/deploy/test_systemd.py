@@ -9,8 +9,8 @@ import time
 import fake_workspace
 import pytest
 from load import Load
-from programs import ROOT, Sink
 from machine import build_deb
+from programs import ROOT, Sink
 from waiting import wait_until
 from wire import as_json, request
 
@@ -135,6 +135,25 @@ def test_a_changed_credential_comes_with_a_restart(machine, service):
         assert len(workspace.state.traces) == 1
         workspace.shutdown()
         workspace.server_close()
+
+
+def test_a_reload_takes_over_what_changed_and_tells_systemd(machine, service):
+    machine.boot()
+    with machine.network(), Sink() as sink:
+        process = machine.property("spanferry.service", "MainPID")
+        machine.configure({"destinations": [{"name": "backend", "kind": "otlp", "url": sink.url, "from": "oldest"}]})
+        machine.run("systemctl", "reload", "spanferry.service")
+        wait_until(lambda: [d for d in service.status()["destinations"] if d["name"] == "backend"], "the new destination")
+        assert service.post(request(["after the reload"]).SerializeToString())[0] == 200
+        service.wait_until_settled("backend")
+        assert sink.stats()["spans"] == 1
+        machine.write("/etc/spanferry/spanferry.yaml", "destinations: what?\n")
+        machine.run("systemctl", "reload", "spanferry.service")
+        wait_until(lambda: machine.property("spanferry.service", "ActiveState") == "active", "the end of the reload")
+        wait_until(lambda: "destinations" in machine.journal("-u", "spanferry.service", "-p", "err"), "the reason")
+        assert service.post(request(["still here"]).SerializeToString())[0] == 200
+        service.wait_until_settled("backend")
+        assert machine.property("spanferry.service", "MainPID") == process
 
 
 def test_at_a_shutdown_it_outlives_who_sends_to_it(machine, service):

@@ -39,6 +39,12 @@ def run_python(name):
     return sent_by([sys.executable, HERE / "openai_app.py", instrumentation], **env)
 
 
+def run_earlier_traceloop(directory, python):
+    """With an interpreter that has an earlier release of the instrumentation."""
+    shutil.copy(HERE / "openai_app.py", directory)
+    return sent_by([python, "openai_app.py", "traceloop"], cwd=directory)
+
+
 def run_vercel(directory):
     """With Node and npm, in an empty directory."""
     for file in ("package.json", "vercel_app.mjs"):
@@ -48,5 +54,5 @@ def run_vercel(directory):
 
 
 def recorded(name):
-    """What run_vercel once gave (tests/golden/instrumented/README.md)."""
+    """What one of these once gave (tests/golden/instrumented/README.md)."""
     return [path.read_bytes() for path in sorted(RECORDED.glob(f"{name}*.pb"))]

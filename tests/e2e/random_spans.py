@@ -172,3 +172,67 @@ def request_of(convention, count, random):
             for key, value in attributes.items():
                 put_entry(event.attributes, key, value)
     return request
+
+
+def chat_text(random, depth=0):
+    """JSON text such as apps have for inputs and outputs: chats of every API, and what looks like one."""
+    r = random
+    content = r.choice(["hi", "", None, 7, ["part"], [{"type": "text", "text": "Ünï ✓"}], [{"type": "image"}, {"type": "output_text", "text": "o"}],
+                        [{"type": "text", "text": None}, {"type": "text", "text": "later"}], [], "x" * 12_000])
+    messages = [{"role": r.choice(ROLES), "content": content} if r.random() < 0.8 else r.choice([{"role": "user"}, "text", None])
+                for _ in range(r.randrange(4))]
+    value = r.choice([
+        lambda: {"messages": messages}, lambda: {"choices": [{"message": m} for m in messages] or [7]}, lambda: {"input": messages},
+        lambda: {"output": messages, "input": []}, lambda: {"messages": [], "choices": [], "output": messages}, lambda: messages,
+        lambda: {"messages": {"role": "user"}, "input": "text"}, lambda: {"question": "why?"}, lambda: "text", lambda: "y" * 12_000,
+        lambda: {"request": json.loads(chat_text(r, depth + 1)) if depth < 3 else 1}, lambda: {"messages": messages, "request": {}},
+    ])()
+    return json.dumps(value, ensure_ascii=r.random() < 0.5)
+
+
+def costs(random):
+    return json.dumps({key: random.choice([0, round(random.random(), 6)]) for key in ("input_cost", "output_cost", "total_cost")
+                       if random.random() < 0.8})
+
+
+def traces_of(count, random):
+    """An OTLP request with `count` traces: trees, chains and orphans with inputs, outputs, tokens and costs anywhere."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for n in range(1, count + 1):
+        size = random.randrange(1, 9)
+        for i in range(1, size + 1):
+            parent = random.randrange(0, i) if i > 1 or random.random() < 0.1 else 0
+            parent = random.choice([parent] * 9 + [99])
+            start = 1795487692170445105 + random.randrange(10**9)
+            span = scope.spans.add(
+                name=f"span {i}", trace_id=n.to_bytes(16, "big"), span_id=i.to_bytes(8, "big"),
+                parent_span_id=parent.to_bytes(8, "big") if parent else b"", start_time_unix_nano=start,
+                end_time_unix_nano=start + random.randrange(10**9))
+            span.status.code = random.randrange(3)
+            for key, text in [
+                ("mlflow.spanInputs", chat_text(random)), ("mlflow.spanOutputs", chat_text(random)),
+                ("mlflow.chat.tokenUsage", json.dumps({k: random.randrange(99) for k in
+                    ("input_tokens", "output_tokens", "total_tokens", "cache_read_input_tokens") if random.random() < 0.8})),
+                ("mlflow.llm.cost", costs(random)),
+                ("session.id", random.choice(["s-1", "s-2"])), ("gen_ai.conversation.id", "c-1"), ("user.id", "u-1"),
+            ]:
+                if random.random() < 0.4:
+                    put_entry(span.attributes, key, text)
+    return request
+
+
+def calls_of(models, random):
+    """An OTLP request with one call of each (provider or None, model), of random sizes."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for n, (provider, model) in enumerate(models, 1):
+        span = scope.spans.add(name=model, trace_id=n.to_bytes(16, "big"), span_id=n.to_bytes(8, "big"),
+                               start_time_unix_nano=1795487692170445105, end_time_unix_nano=1795487692197344776)
+        put_entry(span.attributes, "gen_ai.request.model", model)
+        if provider:
+            put_entry(span.attributes, "gen_ai.provider.name", provider)
+        for kind in ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_write.input_tokens"):
+            if random.random() < 0.8:
+                put_entry(span.attributes, f"gen_ai.usage.{kind}", random.randrange(100_000))
+    return request

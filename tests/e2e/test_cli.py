@@ -28,6 +28,7 @@ def test_status_and_trace_tell_where_a_trace_is(daemon, otlp_sink):
     assert "backend" in status and "ok" in status
     assert json.loads(d.run("status", "--json").stdout)["accepted"]["spans"] == 4
     assert d.run("status", "--ready").returncode == 0
+    assert d.run("status", "--live").returncode == 0
     tree = d.run("trace", chat).stdout
     for words in ("answer_question", "search_documents", "chat gpt-4o", "812", "backend", "delivered"):
         assert words in tree, tree
@@ -54,6 +55,7 @@ def test_commands_say_so_when_no_daemon_answers(daemon):
     done = d.run("status", check=False)
     assert done.returncode == 1 and d.address in done.stdout + done.stderr
     assert d.run("status", "--ready", check=False).returncode == 1
+    assert d.run("status", "--live", check=False).returncode == 1
 
 
 def test_all_errors_of_a_file_come_at_once(scratch):

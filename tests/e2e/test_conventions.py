@@ -9,6 +9,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 import applications
 import reading
+import stub_llm
 import wire
 from mlflow_server import serve as serve_mlflow
 from waiting import wait_until
@@ -126,6 +127,17 @@ def test_the_openai_sdk_reads_as_at_an_mlflow_server(daemon, workspace, mlflow_s
         assert "Paris? ☀" in json.dumps(first.inputs, ensure_ascii=False)
         assert "get_weather" in json.dumps(first.outputs)
     assert [t.info.state.value for t in traces].count("ERROR") == 1
+
+
+def test_numbered_prompts_of_earlier_openllmetry_read_as_at_an_mlflow_server(daemon, workspace, mlflow_server):
+    """As it was recorded: the release of today writes OpenTelemetry's names."""
+    requests = applications.recorded("traceloop_earlier")
+    conversation = conversation_in(assert_reads_as_at_the_server(daemon, workspace, mlflow_server, requests))
+    calls = sorted((s for s in conversation.data.spans if s.name == "openai.chat"), key=lambda s: s.start_time_ns)
+    assert [s.inputs for s in calls] == ["Be brief."] * 3  # the first prompt, as the server has it
+    assert calls[1].outputs == stub_llm.ANSWER
+    assert calls[0].get_attribute("mlflow.chat.tokenUsage") == {"input_tokens": 42, "output_tokens": 7, "total_tokens": 49}
+    assert calls[0].get_attribute("mlflow.llm.provider") == "OpenAI"
 
 
 def assert_vercel(traces):

@@ -2,6 +2,7 @@
 
 What may differ is listed in DIFFERENCES, each with its reason, and counted; docs/conventions.md tells the same."""
 import collections
+import datetime
 import json
 import random
 import subprocess
@@ -9,7 +10,11 @@ import time
 
 import pytest
 from mlflow.entities.span import Span
+from mlflow.store.tracking.sqlalchemy_store import _span_aggregation_node
 from mlflow.tracing.otel.translation import translate_span_when_storing
+from mlflow.tracing.utils import aggregate_cost_from_span_nodes, aggregate_usage_from_span_nodes, truncation
+from mlflow.tracing.utils.truncation import _get_truncated_preview
+from mlflow.utils import providers
 
 import random_spans
 from programs import BUILD, ROOT
@@ -34,9 +39,12 @@ def as_the_client_reads(attributes):
     return {key: value(raw) for key, raw in attributes.items()}
 
 
+def run(request, *arguments):
+    return subprocess.run([PROGRAM, *arguments], input=request.SerializeToString(), capture_output=True, check=True).stdout
+
+
 def ours(request):
-    done = subprocess.run([PROGRAM], input=request.SerializeToString(), capture_output=True, check=True)
-    return [as_the_client_reads(span["attributes"]) for span in json.loads(done.stdout)["spans"]]
+    return [as_the_client_reads(span["attributes"]) for span in json.loads(run(request))["spans"]]
 
 
 def exact(value):
@@ -107,6 +115,65 @@ def test_maps_random_spans_as_mlflow_does(convention, soak):
     print(f"{convention}: {compared} of {count} spans compared, seed {seed}, {dict(explained)}")
     assert not wrong, f"seed {seed}: {len(wrong)} differ, first: {wrong[0]}"
     assert compared > count * 0.8, (seed, explained)
+
+
+def test_counts_the_cost_of_every_model_as_mlflow_does(soak):
+    seed = time.time_ns() % 2**32
+    listed = [(provider, model) for provider in providers._list_provider_names() for model in providers._load_bundled_provider(provider)]
+    models = listed + [(None, model) for _, model in listed] + [("Nobody", f"a/{model}") for _, model in listed]
+    if not soak:
+        models = random.Random(seed).sample(models, 1_000)
+    request = random_spans.calls_of(models, random.Random(seed))
+    priced = 0
+    for proto, us in zip(request.resource_spans[0].scope_spans[0].spans, ours(request), strict=True):
+        them = theirs(proto)
+        assert us == them, f"seed {seed}: {proto.name}: {us}, mlflow has {them}"
+        priced += us.get("mlflow.llm.cost", {}).get("total_cost", 0) > 0
+    assert priced > len(models) / 2
+
+
+def facts_of_trace(spans):
+    """What MLflow's server derives from the stored spans of a trace; previews as long as Databricks takes them."""
+    def sum_of(key, aggregate):
+        return aggregate([_span_aggregation_node(s.span_id, s.parent_id, s._span.attributes, key) for s in spans])
+
+    def preview(key, role):
+        return _get_truncated_preview(root._span.attributes.get(key), role) if root else None
+
+    spans = [Span.from_dict(translate_span_when_storing(s)) for s in spans]
+    root = next((s for s in spans if s.parent_id is None), None)
+    return {
+        "state": "IN_PROGRESS" if root is None else "ERROR" if root.status.status_code.value == "ERROR" else "OK",
+        "request": preview("mlflow.spanInputs", "user"), "response": preview("mlflow.spanOutputs", "assistant"),
+        "tokens": sum_of("mlflow.chat.tokenUsage", aggregate_usage_from_span_nodes),
+        "cost": pytest.approx(sum_of("mlflow.llm.cost", aggregate_cost_from_span_nodes) or {}),
+        "started": min(s.start_time_ns for s in spans) // 10**6,
+    }
+
+
+def facts_of_start(body):
+    info = json.loads(body)["trace"]["trace_info"]
+    at = datetime.datetime.fromisoformat(info["request_time"].replace("Z", "+00:00"))
+    metadata = info["trace_metadata"]
+    return {
+        "state": info["state"], "request": info.get("request_preview"), "response": info.get("response_preview"),
+        "tokens": json.loads(metadata.get("mlflow.trace.tokenUsage", "null")),
+        "cost": json.loads(metadata.get("mlflow.trace.cost", "{}")), "started": round(at.timestamp() * 1000),
+    }
+
+
+def test_says_of_random_traces_what_mlflow_does(soak, monkeypatch):
+    monkeypatch.setattr(truncation, "_get_max_length", lambda: 10_000)
+    seed, count = time.time_ns() % 2**32, 10_000 if soak else 400
+    request = random_spans.traces_of(count, random.Random(seed))
+    traces = collections.defaultdict(list)
+    for proto in request.resource_spans[0].scope_spans[0].spans:
+        traces[proto.trace_id].append(Span.from_otel_proto(proto))
+    bodies = run(request, "--traces").splitlines()
+    assert len(bodies) == len(traces) == count
+    for trace_id, body in zip(sorted(traces), bodies):
+        told, wanted = facts_of_start(body), facts_of_trace(traces[trace_id])
+        assert told == wanted, (f"seed {seed}", [s._span.attributes for s in traces[trace_id]])
 
 
 def test_the_documented_table_is_the_one_in_use():

@@ -1,14 +1,17 @@
 // What the encoder for experiment storage makes of spans, for comparison with MLflow's own translators, and
 // the table of what it maps, for the documentation.
-// usage: spanferry-translate <REQUEST      an OTLP ExportTraceServiceRequest; prints the span file
-//        spanferry-translate --table       prints the table of docs/conventions.md
+// usage: spanferry-translate <REQUEST           an OTLP ExportTraceServiceRequest; prints the span file
+//        spanferry-translate --traces <REQUEST  prints the StartTrace body of each of its traces, one a line
+//        spanferry-translate --table            prints the table of docs/conventions.md
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <string>
 
 #include "model/mlflow_conventions.hpp"
 #include "model/mlflow_json.hpp"
+#include "model/mlflow_trace.hpp"
 #include "model/otlp_span.hpp"
 
 namespace {
@@ -46,25 +49,44 @@ void print_convention(const mlflow::Convention& c) {
   std::cout << '\n';
 }
 
-int translate_request() {
+void print_spans(const DecodedRequest& request) {
+  std::vector<mlflow::StoredSpan> spans;
+  for (const Span& span : request.spans) spans.push_back(mlflow::stored_span(span));
+  std::cout << mlflow::spans_file(spans).body << '\n';
+}
+
+void print_traces(const DecodedRequest& request) {
+  std::map<std::string, mlflow::Trace> traces;
+  for (const Span& span : request.spans) {
+    mlflow::Trace& trace = traces[span.trace_id.hex()];
+    trace.id = span.trace_id;
+    trace.spans.push_back(mlflow::stored_span(span));
+  }
+  for (const auto& [id, trace] : traces) {
+    const mlflow::TraceInfo info = mlflow::trace_info(trace, mlflow::Flavor::databricks, {});
+    std::cout << mlflow::start_trace_body(info, "1", mlflow::WithTags::yes) << '\n';
+  }
+}
+
+int print(void (*what)(const DecodedRequest&)) {
   const std::string request{std::istreambuf_iterator<char>(std::cin), {}};
   const auto decoded = decode_traces_request(request);
   if (!decoded) {
     std::cerr << "spanferry-translate: " << decoded.error().sentence << '\n';
     return 1;
   }
-  std::vector<mlflow::StoredSpan> spans;
-  for (const Span& span : decoded->spans) spans.push_back(mlflow::stored_span(span));
-  std::cout << mlflow::spans_file(spans).body << '\n';
+  what(*decoded);
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 1) return translate_request();
-  if (argc != 2 || std::string_view(argv[1]) != "--table") {
-    std::cerr << "usage: spanferry-translate [--table] <REQUEST\n";
+  const std::string_view option = argc == 2 ? argv[1] : "";
+  if (argc == 1) return print(print_spans);
+  if (option == "--traces") return print(print_traces);
+  if (option != "--table") {
+    std::cerr << "usage: spanferry-translate [--traces | --table] <REQUEST\n";
     return 2;
   }
   for (const mlflow::Convention& c : mlflow::conventions()) print_convention(c);

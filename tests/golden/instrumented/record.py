@@ -1,13 +1,16 @@
-"""Writes vercel_*.pb. usage: record.py EMPTY_DIRECTORY (see README.md)"""
+"""Writes NAME_*.pb. usage: record.py vercel EMPTY_DIRECTORY | record.py traceloop_earlier EMPTY_DIRECTORY PYTHON"""
 import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "e2e"))
+sys.path[:0] = [str(HERE.parents[1] / "e2e"), str(HERE.parents[2] / "bench")]
 
 import applications  # noqa: E402
 
-for old in HERE.glob("vercel_*.pb"):
+run = {"vercel": applications.run_vercel, "traceloop_earlier": applications.run_earlier_traceloop}
+name, *arguments = sys.argv[1:]
+requests = run[name](*arguments)
+for old in HERE.glob(f"{name}_*.pb"):
     old.unlink()
-for number, body in enumerate(applications.run_vercel(sys.argv[1])):
-    (HERE / f"vercel_{number}.pb").write_bytes(body)
+for number, body in enumerate(requests):
+    (HERE / f"{name}_{number}.pb").write_bytes(body)

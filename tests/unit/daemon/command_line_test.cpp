@@ -22,6 +22,8 @@ TEST(CommandLine, NamesTheCommandAndItsOptions) {
   EXPECT_TRUE(status->json);
   EXPECT_EQ(status->address, "127.0.0.1:9");
   EXPECT_TRUE(parse({"status", "--ready"})->ready);
+  EXPECT_TRUE(parse({"status", "--live"})->live);
+  EXPECT_FALSE(parse({"status", "--live", "--ready"}));
   EXPECT_EQ(parse({"trace", "tr-1", "--json"})->argument, "tr-1");
   EXPECT_TRUE(parse({"send", "--udp"})->udp);
   EXPECT_EQ(parse({"send", "f.pb"})->argument, "f.pb");

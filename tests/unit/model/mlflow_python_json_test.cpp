@@ -23,6 +23,12 @@ TEST(MlflowPythonJson, WhatIsNoJsonBecomesAString) {
   EXPECT_EQ(python_json("{oops", Escape::needed), R"("{oops")");
 }
 
+TEST(MlflowPythonJson, TextThatIsTooDeepIsAString) {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_EQ(python_json(nested(1'000), Escape::needed), nested(1'000));
+  EXPECT_EQ(python_json(nested(100'000), Escape::needed), '"' + nested(100'000) + '"');
+}
+
 TEST(MlflowPythonJson, UnwrapsOnlyAsManyLayersAsAsked) {
   const std::string twice = R"("\"[1]\"")";
   EXPECT_EQ(unwrapped(twice, 0), twice);

@@ -113,6 +113,9 @@ TEST(MlflowTrace, PreviewOfAChatIsTheLastMessageOfThatRole) {
       preview(R"({"request":{"input":[{"role":"user","content":"deep"}]}})", "user", Flavor::open_source),
       "deep");
   EXPECT_EQ(preview(R"({"messages":[]})", "user", Flavor::open_source), R"({"messages":[]})");
+  const std::string without_text =
+      R"({"messages":[{"role":"user","content":[{"type":"text","text":null},{"type":"text","text":"b"}]}]})";
+  EXPECT_EQ(preview(without_text, "user", Flavor::open_source), without_text);
 }
 
 TEST(MlflowTrace, AnOpenSourceServerIsToldOnlyWhatItCannotDerive) {
