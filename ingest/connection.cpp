@@ -56,13 +56,19 @@ void Connection::enforce_deadline(Clock::time_point now) {
   socket_.cancel(ignored);
 }
 
-void Connection::close_when_idle() {
-  if (!idle_) return;
+bool Connection::close_when_idle() {
+  if (!myself_.empty()) return false;
   error_code ignored;
   // What has come in the meantime is a request, and is answered: the wait is about to end.
-  if (socket_.available(ignored) > 0) return;
+  if (socket_.available(ignored) > 0) return false;
+  leave_idle();
   closing_ = true;
   socket_.cancel(ignored);
+  return true;
+}
+
+void Connection::leave_idle() {
+  if (myself_.empty()) myself_.splice(myself_.begin(), context_.idle, place_);
 }
 
 void Connection::abort() {
@@ -128,19 +134,21 @@ Task<bool> Connection::read_more(std::size_t bytes) {
   co_return !error && got > 0;
 }
 
+// False: none will come.
+Task<bool> Connection::wait_for_request() {
+  // Nothing is kept for a connection that only waits.
+  buffer_.clear();
+  buffer_.shrink_to_fit();
+  if (context_.stopping && has_served_) co_return false;
+  context_.idle.splice(context_.idle.end(), myself_);
+  arm(context_.stopping ? std::min(kLinger, context_.settings.idle_timeout) : context_.settings.idle_timeout);
+  const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAwait);
+  leave_idle();
+  co_return !error && !closing_;
+}
+
 Task<Connection::Read> Connection::read_head() {
-  if (buffer_.size() == 0) {
-    // Nothing is kept for a connection that only waits.
-    buffer_.clear();
-    buffer_.shrink_to_fit();
-    if (context_.stopping && has_served_) co_return Read::closed;
-    idle_ = true;
-    arm(context_.stopping ? std::min(kLinger, context_.settings.idle_timeout)
-                          : context_.settings.idle_timeout);
-    const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAwait);
-    idle_ = false;
-    if (error || closing_) co_return Read::closed;
-  }
+  if (buffer_.size() == 0 && !co_await wait_for_request()) co_return Read::closed;
   arm(context_.settings.header_timeout);
   for (bool first = buffer_.size() == 0;; first = false) {
     if (buffer_.size() > 0) {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <list>
 #include <optional>
 #include <string>
 
@@ -28,6 +29,8 @@
 
 namespace spanferry::ingest {
 
+class Connection;
+
 // What all connections share. Outlives them.
 struct HttpContext {
   const Settings& settings;
@@ -40,7 +43,8 @@ struct HttpContext {
   boost::asio::io_context& worker;  // the thread "decode"
   const RouteTable& routes;
   LogLimiter preface_log{};
-  bool stopping = false;  // the doors are closing: no request after the one under way
+  std::list<Connection*> idle{};  // between two requests, the longest first
+  bool stopping = false;          // the doors are closing: no request after the one under way
 };
 
 class Connection {
@@ -54,8 +58,9 @@ class Connection {
 
   // The sweep: cancels what is waited for beyond its deadline.
   void enforce_deadline(Clock::time_point now);
-  // Between two requests: closes. Otherwise the request under way is answered first.
-  void close_when_idle();
+  // Between two requests: closes, and is no longer among the idle. False: the request under way is answered
+  // first.
+  bool close_when_idle();
   // Closes at once.
   void abort();
 
@@ -63,6 +68,7 @@ class Connection {
   enum class Read : std::uint8_t { ok, closed, timeout, malformed, too_large, no_room, http2 };
 
   Task<bool> serve_one();
+  Task<bool> wait_for_request();
   Task<Read> read_head();
   Task<bool> read_more(std::size_t bytes);
   Task<bool> answer_unreadable_head(Read how);
@@ -88,6 +94,7 @@ class Connection {
   Task<bool> write(std::string_view bytes);
   Task<void> linger();
 
+  void leave_idle();
   void arm(std::chrono::milliseconds timeout);
   void disarm() { deadline_ = Clock::time_point::max(); }
 
@@ -97,7 +104,8 @@ class Connection {
   std::optional<boost::beast::http::request_parser<boost::beast::http::buffer_body>> parser_;
   Clock::time_point deadline_ = Clock::time_point::max();
   bool expired_ = false;
-  bool idle_ = false;
+  std::list<Connection*> myself_{this};                             // empty: its node is in context_.idle
+  const std::list<Connection*>::iterator place_ = myself_.begin();  // of that node, wherever it is
   bool closing_ = false;
   bool body_is_read_ = false;
   bool has_served_ = false;

@@ -30,7 +30,7 @@ enum class Rejection : std::uint8_t {
   loop,               // 508
   refused_spans,      // spans, by partial success
   http2_preface,      // connections that spoke HTTP/2
-  connections,        // connections beyond max_connections
+  connections,        // connections beyond max_connections, and idle ones closed to make room for them
   disconnected,       // closed by the peer in the middle of a request
   udp_malformed,      // datagrams
   udp_refused_spans,  // spans

@@ -178,7 +178,8 @@ class HttpDoor::Impl {
         continue;
       }
       const bool from_here = is_from_here(socket);
-      if (serving_ >= settings_.max_connections || (!from_here && from_elsewhere_ >= most_from_elsewhere())) {
+      const bool is_full = serving_ >= settings_.max_connections && !(from_here && make_room());
+      if (is_full || (!from_here && from_elsewhere_ >= most_from_elsewhere())) {
         turn_away(std::move(socket));
       } else {
         take(std::move(socket), from_here);
@@ -203,6 +204,14 @@ class HttpDoor::Impl {
       const bool from_here = is_from_here(socket);
       take(std::move(socket), from_here);
     }
+  }
+
+  // At the limit, whoever has waited longest with nothing to say leaves for somebody of this host who has just
+  // come.
+  bool make_room() {
+    if (context_.idle.empty() || !context_.idle.front()->close_when_idle()) return false;
+    counters_.reject(Rejection::connections);
+    return true;
   }
 
   static bool is_from_here(const Socket& socket) {
