@@ -16,6 +16,10 @@ using boost::system::error_code;
 
 inline constexpr std::size_t kReadAtOnceBytes = 1U << 20;
 inline constexpr std::size_t kFirstChunkedBytes = 16U << 10;
+// A chunked body that grows beyond this gets the address space for a large one: pages are not touched before
+// bytes have come for them, and nothing is copied any more.
+inline constexpr std::size_t kChunkedCopiedBytes = 1U << 20;
+inline constexpr std::size_t kChunkedSpaceBytes = 64U << 20;
 
 }  // namespace
 
@@ -68,7 +72,9 @@ Task<Connection::Read> Connection::read_chunked(std::uint64_t max_bytes, std::ui
       if (used > max_bytes) co_return Read::too_large;
       const std::size_t size = std::min<std::uint64_t>(std::max(used * 2, kFirstChunkedBytes), max_bytes + 1);
       if (!reservation.grow((size - used) * factor)) co_return Read::no_room;
-      body.resize(size);
+      const std::size_t space = std::min<std::uint64_t>(max_bytes + 1, kChunkedSpaceBytes);
+      body.reserve(size > kChunkedCopiedBytes ? std::max(size, space) : size);
+      body.resize_and_overwrite(size, [](char*, std::size_t n) { return n; });
     }
     auto& piece = parser_->get().body();
     piece.data = body.data() + used;
