@@ -15,8 +15,8 @@ PEER = ROOT / "build" / "peers" / "otelcol"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def free_port():
-    with socket.socket() as s:
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
@@ -42,6 +42,7 @@ class Program:
     def __init__(self, name, out_url):
         self.name, self.out = name, out_url
         self.port = free_port()
+        self.udp_port = free_port(socket.SOCK_DGRAM)
         self.address = f"127.0.0.1:{self.port}"
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="spanferry-bench-"))
         self.process = None
@@ -50,7 +51,7 @@ class Program:
         if self.name == "spanferry":
             config = self.directory / "spanferry.yaml"
             settings = {
-                "listen": {"http": [self.address], "udp": []},
+                "listen": {"http": [self.address], "udp": [f"127.0.0.1:{self.udp_port}"]},
                 "spool": {"directory": str(self.directory / "spool"), "max_bytes": "8GiB", "min_free_bytes": "64MiB"},
             }
             if self.out:

@@ -1,6 +1,6 @@
 """How fast, at what cost and how safely spanferry takes spans, beside the OpenTelemetry Collector in the same minutes.
 
-usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down]
+usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down,outage,bad_input]
 Prints tables; everything measured goes to bench/results/TIME.json. Needs build/release; for the peer a Go toolchain
 (the first time). Programs take turns within a round, so that the ratios of one round are of the same minutes.
 """
@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.request
 
+from neighbours import measure_bad_input, measure_outage
 from process import Program, build_peer
 from programs import BUILD, ROOT, Load, Sink
 
@@ -148,7 +149,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="throughput,idle,restart,down")
+    parser.add_argument("--only", default="throughput,idle,restart,down,outage,bad_input")
     chosen = parser.parse_args()
     parts = chosen.only.split(",")
     if not (BUILD / "spanferry").exists():
@@ -163,6 +164,10 @@ def main():
         results["restart"] = measure_restart()
     if "down" in parts:
         results["down"] = measure_down()
+    if "outage" in parts:
+        results["outage"] = measure_outage()
+    if "bad_input" in parts:
+        results["bad_input"] = measure_bad_input()
     file = ROOT / "bench" / "results" / f"{results['where']['time'].replace(':', '').replace('+0000', 'Z')}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(results, indent=1))
@@ -181,6 +186,9 @@ def verdict(results):
         if peer and peer["spans_per_s"]:
             ratio = of_shape["spanferry"]["spans_per_s"] / peer["spans_per_s"]
             print(f"{shape}: {ratio:.1f} x the durable Collector (goal {GOAL_RATIO:g} x){'' if ratio >= GOAL_RATIO else ': NOT reached'}")
+    for row in results.get("outage", []):
+        if row["missing"]:
+            failed.append(f"{row['outage']}: {row['missing']} acknowledged spans never arrived")
     if failed:
         sys.exit("bench: " + "; ".join(failed))
 

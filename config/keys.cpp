@@ -67,7 +67,8 @@ const std::array<Key, 20> kKeys{{
      [](Settings& s, const Value& v) { return s.ingest.max_body_bytes = number(v), std::string(); }},
     {{"listen.max_inflight_bytes", Type::size, "64MiB", "",
       "All requests being read or committed at one time. Beyond it a request waits up to 1 s and then gets "
-      "503. A JSON body counts six times, and is refused (413) where that alone is too much.",
+      "503. A JSON body counts six times (more if it is dense), and is refused (413) where that alone is too "
+      "much.",
       kMiB, 16384 * kMiB},
      [](Settings& s, const Value& v) { return s.ingest.max_inflight_bytes = number(v), std::string(); }},
     {{"listen.max_connections", Type::count, "10000", "",

@@ -1,5 +1,6 @@
 #include "ingest/decode.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,18 +26,20 @@ Result<Decoded> decode_traces(std::string body, Coding coding, OtlpEncoding enco
   }
   bool repaired = false;
   if (encoding == OtlpEncoding::json && !body.empty()) {
-    if (body.size() > max_json_bytes) {
-      return fail(
-          ErrorKind::too_large,
-          fmt::format(
-              "parsing {} bytes of JSON takes more memory than listen.max_inflight_bytes; send smaller "
-              "batches, or protobuf",
-              body.size()));
+    const std::uint64_t foreseen = body.size() * kJsonMemoryFactor;
+    const std::uint64_t needed =
+        std::max(foreseen, body.size() > kSmallJsonBytes ? json_memory_bytes(body) : 0);
+    if (needed > max_json_bytes * kJsonMemoryFactor) {
+      return fail(ErrorKind::too_large,
+                  fmt::format("parsing {} bytes of JSON takes {} bytes of memory, more than "
+                              "listen.max_inflight_bytes; send smaller batches, or protobuf",
+                              body.size(), needed));
     }
-    // What the parser needs beside the text, for a body that was compressed and so could not be foreseen.
-    const bool room =
-        coding == Coding::identity || !bounds.grow || bounds.grow(body.size() * (kJsonMemoryFactor - 1));
-    if (!room) return fail(ErrorKind::unavailable, "no memory to parse the inflated body now");
+    // Of a body that came as it is, the usual need was reserved with it; one that was compressed could not be
+    // foreseen.
+    const std::uint64_t reserved = coding == Coding::identity ? foreseen : body.size();
+    if (needed > reserved && bounds.grow && !bounds.grow(needed - reserved))
+      return fail(ErrorKind::unavailable, "no memory to parse this JSON body now");
     auto request = traces_request_from_json(body, &repaired);
     if (!request) return std::unexpected(std::move(request.error()));
     body = std::move(*request);

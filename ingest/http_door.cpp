@@ -206,8 +206,8 @@ class HttpDoor::Impl {
     }
   }
 
-  // At the limit, whoever has waited longest with nothing to say leaves for somebody of this host who has just
-  // come.
+  // At the limit, whoever has waited longest with nothing to say leaves for somebody of this host who has
+  // just come.
   bool make_room() {
     if (context_.idle.empty() || !context_.idle.front()->close_when_idle()) return false;
     counters_.reject(Rejection::connections);

@@ -24,7 +24,9 @@ inline constexpr std::size_t kMaxRouteHeaderBytes = 1024;  // of each header tha
 inline constexpr std::size_t kMaxClientBytes = 64;         // of User-Agent kept in a record
 inline constexpr std::chrono::milliseconds kAdmissionWait{1000};  // for room among the bodies in flight
 inline constexpr std::size_t kMaxAdmissionWaiters = 1024;
-inline constexpr std::uint64_t kJsonMemoryFactor = 6;  // what parsing JSON takes, in times of its size
+// What parsing JSON usually takes, in times of its size; a large one that takes more is counted for what it
+// is.
+inline constexpr std::uint64_t kJsonMemoryFactor = 6;
 inline constexpr std::uint64_t kInflateGuess = 4;  // room asked for at first, in times of the compressed size
 inline constexpr std::size_t kMaxRefusing =
     256;  // connections beyond the limit that get a 503 and not just a close

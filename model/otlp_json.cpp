@@ -12,6 +12,7 @@
 #include "model/otlp_json_text.hpp"
 #include "model/otlp_json_transcoder.hpp"
 #include "model/otlp_scan.hpp"
+#include "model/utf8.hpp"
 
 namespace spanferry {
 namespace {
@@ -21,18 +22,18 @@ using protozero::pbf_writer;
 using simdjson::dom::element;
 
 constexpr std::size_t kParserMinBytes = std::size_t{16} << 10;
-// A parser holds about 14 times the largest text it has seen: beyond this one it is given back at once.
-constexpr std::size_t kParserKeptBytes = std::size_t{256} << 10;
+constexpr std::uint64_t kRepairedGrowth = 3;  // U+FFFD in place of a byte that is no UTF-8
 constexpr std::string_view kUnknownService = "unknown_service";
 
 // The parser of this thread for as long as its document is looked at.
+// It holds about 14 times the largest text it has seen: beyond a small one it is given back at once.
 class BorrowedParser {
  public:
   BorrowedParser() {
     if (!parser()) parser() = std::make_unique<simdjson::dom::parser>();
   }
   ~BorrowedParser() {
-    if (parser()->capacity() > kParserKeptBytes) parser().reset();
+    if (parser()->capacity() > kSmallJsonBytes) parser().reset();
   }
   BorrowedParser(const BorrowedParser&) = delete;
   BorrowedParser& operator=(const BorrowedParser&) = delete;
@@ -75,7 +76,9 @@ Result<std::string> transcode(std::string_view json, bool* repaired, Write write
       return fail(ErrorKind::invalid_input, describe(error));
     }
     std::string out;
-    out.reserve(text.size() / 2);
+    // The wire form is never longer than its JSON. For a large one that much address space costs nothing,
+    // while growing would copy.
+    out.reserve(text.size() < kSmallJsonBytes ? text.size() / 2 : text.size());
     JsonTranscoder transcoder(out);
     pbf_writer writer(out);
     write(document, transcoder, writer);
@@ -113,6 +116,31 @@ bool any_field(const simdjson::dom::object& object, bool (*is_field)(std::string
 }
 
 }  // namespace
+
+std::uint64_t json_memory_bytes(std::string_view json) {
+  // In simdjson: 4 bytes for each structural character and the start of each value; on its tape 8 for a
+  // bracket, a string or a word, 16 for a number; a string again with its length and an end.
+  std::uint64_t opening = 0, closing = 0, separators = 0, strings = 0;
+  const auto at = [json](std::size_t i) { return i < json.size() ? json[i] : '\0'; };
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    const bool opens = c == '[' || c == '{';
+    const bool separates = c == ',' || c == ':';
+    opening += opens;
+    closing += c == ']' || c == '}';
+    separators += separates;
+    const char next = at(i + 1), after = at(i + 2);
+    strings += (opens || separates) && (next == '"' || (next == ' ' && after == '"'));
+  }
+  const std::uint64_t values = opening + separators + 1;  // at most, brackets among them
+  const std::uint64_t others = values - std::min(values, strings);
+  const std::uint64_t structurals = opening + closing + separators + values;
+  const bool is_valid = is_valid_utf8(json);
+  const std::uint64_t text = is_valid ? json.size() : json.size() * kRepairedGrowth;
+  const std::uint64_t mended = is_valid && json.find("\\u") == std::string_view::npos ? 0 : text;
+  return json.size() + mended + 4 * structurals + 8 * (opening + closing + strings) + 16 * others +
+         (text + 5 * strings) + text;
+}
 
 Result<std::string> traces_request_from_json(std::string_view json, bool* repaired) {
   return transcode(json, repaired, [](element document, JsonTranscoder& transcoder, pbf_writer& out) {

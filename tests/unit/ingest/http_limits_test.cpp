@@ -61,6 +61,22 @@ TEST_F(HttpLimits, JsonThatNeedsMoreMemoryThanThereIsIs413) {
   EXPECT_EQ(ask(post(protobuf(one_span_json(std::string(11000, 'x'))))).status, 200);
 }
 
+TEST_F(HttpLimits, DenseJsonCountsForWhatItsParserTakes) {
+  settings.max_inflight_bytes = 8U << 20;
+  open();
+  const auto numbers = [](std::size_t bytes) {
+    std::string json = R"({"resourceSpans":[],"unknown":[1)";
+    while (json.size() < bytes) json += ",1";
+    return json + "]}";
+  };
+  EXPECT_EQ(ask(post_json(numbers(400'000))).status, 200);
+  EXPECT_EQ(ask(post_json(numbers(1'000'000))).status, 413) << "six times its size would fit";
+  EXPECT_EQ(
+      ask(post(pack_zlib(numbers(1'000'000), 31), "Content-Encoding: gzip\r\n", "application/json")).status,
+      413);
+  EXPECT_TRUE(eventually([&] { return server->status().inflight_bytes == 0; }));
+}
+
 TEST_F(HttpLimits, WhoFindsNoMemoryWaitsAMomentThenIsToldToComeBack) {
   settings.max_inflight_bytes = 100000;
   open();
@@ -91,18 +107,41 @@ TEST_F(HttpLimits, WhoOnlyAnnouncesABodyTakesNothingAway) {
   EXPECT_EQ(ask(post(protobuf(one_span_json(std::string(3U << 20, 'x'))))).status, 200);
 }
 
-TEST_F(HttpLimits, ConnectionsBeyondTheLimitAreTurnedAway) {
+TEST_F(HttpLimits, ConnectionsBeyondTheLimitAreTurnedAwayWhileAllOthersAreBusy) {
   settings.max_connections = 2;
   open();
+  spool.hold();
   RawClient a = client(), b = client();
-  EXPECT_EQ(a.ask(post("")).status, 200);
-  EXPECT_EQ(b.ask(post("")).status, 200);
+  a.send(post(protobuf(one_span_json("a"))));
+  b.send(post(protobuf(one_span_json("b"))));
+  ASSERT_TRUE(spool.wait_for_appends(2));
   RawClient c = client();
   const RawAnswer refused = c.receive();
   EXPECT_EQ(refused.status, 503);
   EXPECT_EQ(refused.header("retry-after"), "1");
   EXPECT_EQ(rejected("connections"), 1U);
+  spool.release();
+  EXPECT_EQ(a.receive().status, 200);
+  EXPECT_EQ(b.receive().status, 200);
+}
+
+TEST_F(HttpLimits, TheConnectionThatIsIdleLongestMakesRoomAtTheLimit) {
+  settings.max_connections = 3;
+  open();
+  RawClient a = client(), b = client(), silent = client();
+  EXPECT_TRUE(eventually([&] { return server->status().connections == 3; }));
+  EXPECT_EQ(b.ask(post("")).status, 200);
   EXPECT_EQ(a.ask(post("")).status, 200);
+  RawClient c = client();  // in place of the one that never said anything
+  EXPECT_EQ(c.ask(post("")).status, 200);
+  EXPECT_EQ(silent.receive().status, 0);
+  EXPECT_EQ(a.ask(post("")).status, 200);
+  RawClient d = client();
+  EXPECT_EQ(d.ask(post("")).status, 200);
+  EXPECT_EQ(b.receive().status, 0);
+  EXPECT_EQ(a.ask(post("")).status, 200);
+  EXPECT_EQ(rejected("connections"), 2U);
+  EXPECT_TRUE(eventually([&] { return server->status().connections == 3; }));
 }
 
 TEST_F(HttpLimits, TwoThousandIdleConnectionsKeepNobodyOut) {

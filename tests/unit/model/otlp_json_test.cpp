@@ -65,6 +65,22 @@ std::string error_of(std::string_view json) {
   return wire.error().sentence;
 }
 
+TEST(OtlpJson, FollowsTheDensityOfATextWithTheMemoryItWants) {
+  const std::string real = golden("otlp_genai.json");
+  EXPECT_LT(json_memory_bytes(real), 6 * real.size());
+  EXPECT_LT(json_memory_bytes(request_with_value("{\"stringValue\":\"" + std::string(100'000, 'x') + "\"}")),
+            330'000U);
+  std::string numbers = "[1";
+  for (int i = 0; i < 50'000; ++i) numbers += ",1";
+  // Two characters: two structural places of 4 bytes, a tape entry of 16.
+  EXPECT_GT(json_memory_bytes(numbers), 12 * numbers.size());
+  EXPECT_LT(json_memory_bytes(numbers), 18 * numbers.size());
+  const std::string spaced = R"({"a": "b", "c": "d"})", close = R"({"a":"b","c":"d"})";
+  EXPECT_LT(json_memory_bytes(spaced), json_memory_bytes(close) + 10 * (spaced.size() - close.size()));
+  EXPECT_GT(json_memory_bytes("\"\xff" + std::string(1000, 'x') + "\""), 6'000U)
+      << "repaired: up to three times";
+}
+
 TEST(OtlpJson, BecomesTheBytesAnSdkWrites) {
   bool repaired = true;
   const auto wire = traces_request_from_json(golden("otlp_genai.json"), &repaired);
