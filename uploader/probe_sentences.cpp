@@ -50,6 +50,12 @@ std::string remedy_of(net::TransportFailure failure, const Endpoint& endpoint) {
       return "set `url` to a host name that the certificate carries";
     case tls_expired:
       return fmt::format("have it renewed there; or set this machine's clock, which says {}", now());
+    case tls_client:
+      return "set `client_certificate` and `client_key` to PEM files that the destination accepts";
+    case proxy_refused:
+      return config_remedy(407);
+    case proxy:
+      return "check the proxy that HTTPS_PROXY names, and whether it may reach the destination";
     case tls_other:
       return "check that `url` names the port that speaks https, and which TLS versions it takes";
     case bad_url:
