@@ -6,6 +6,7 @@
 #include <rocksdb/table.h>
 #include <spdlog/spdlog.h>
 
+#include "spool/checksum_override.hpp"
 #include "spool/directory.hpp"
 #include "spool/limits.hpp"
 
@@ -112,6 +113,8 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const StoreOptions& o
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
+  if (!checksum_is_overridden())
+    spdlog::debug("spool: RocksDB takes its checksums by itself, which is slower");
   const auto cache = rocksdb::NewLRUCache(kBlockCacheBytes, 0);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(Family::parked, options, cache));

@@ -40,6 +40,17 @@ TEST(Crc32c, IsTheSameInPiecesAndByEitherWay) {
   }
 }
 
+// Long stretches are taken three at a time, and what is left over in shorter ones.
+TEST(Crc32c, IsTheSameByEitherWayForEveryLengthOfAStretch) {
+  std::string data;
+  for (std::uint32_t i = 0; i < 40'000; ++i) data += static_cast<char>(i * 2'654'435'761U >> 24);
+  for (const std::size_t size :
+       {767U, 768U, 769U, 1536U, 12'287U, 12'288U, 12'289U, 13'056U, 24'576U, 39'993U}) {
+    const std::string_view part = std::string_view(data).substr(7, size);
+    EXPECT_EQ(crc32c(part, 17), crc32c_portable(part, 17)) << size;
+  }
+}
+
 TEST(Crc32c, UnmasksWhatItMasked) {
   for (const std::uint32_t crc : {0U, 1U, 0xffffffffU, 0xe3069283U}) {
     EXPECT_NE(crc32c_mask(crc), crc);

@@ -1,6 +1,7 @@
 // What the spool relies on in RocksDB itself.
 #include "spool/store.hpp"
 
+#include "spool/checksum_override.hpp"
 #include "spool/keys.hpp"
 #include "tests/unit/spool/spool_fixture.hpp"
 
@@ -38,6 +39,8 @@ class StoreTest : public ::testing::Test {
   std::shared_ptr<TrimPositions> positions = std::make_shared<TrimPositions>();
   std::shared_ptr<StoreEvents> events = std::make_shared<StoreEvents>();
 };
+
+TEST_F(StoreTest, TakesItsChecksumsByOurFasterFunction) { EXPECT_TRUE(checksum_is_overridden()); }
 
 TEST_F(StoreTest, MovesTheLogsTablesDownWithoutRewritingThem) {
   auto store = open();
