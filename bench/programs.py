@@ -12,8 +12,8 @@ BUILD = pathlib.Path(os.environ.get("SPANFERRY_BUILD", ROOT / "build" / "release
 class Sink:
     """spanferry-sink: a backend for hundreds of thousands of spans that accounts for each."""
 
-    def __init__(self):
-        self.process = subprocess.Popen([BUILD / "spanferry-sink"], stdout=subprocess.PIPE, text=True)
+    def __init__(self, *options):
+        self.process = subprocess.Popen([BUILD / "spanferry-sink", *options], stdout=subprocess.PIPE, text=True)
         ports = json.loads(self.process.stdout.readline())
         self.port, self.admin = ports["port"], f"http://127.0.0.1:{ports['admin_port']}"
         self.url = f"http://127.0.0.1:{self.port}"

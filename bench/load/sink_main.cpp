@@ -18,10 +18,12 @@ int main(int argc, char** argv) {
   CLI::App app("An OTLP/HTTP backend that remembers every span and misbehaves on demand.");
   app.add_option("--listen", address, "IPv4 ADDRESS:PORT for OTLP");
   app.add_option("--admin", admin, "IPv4 ADDRESS:PORT for /stats, /compare, /mode and /quit");
+  bool check_later = false;
+  app.add_flag("--check-later", check_later, "Answer bodies at once and look into them when no more come");
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
-  const auto server = spanferry::bench::SinkServer::open(address, admin);
+  const auto server = spanferry::bench::SinkServer::open(address, admin, check_later);
   if (!server) {
     fmt::print(stderr, "spanferry-sink: {}\n", server.error().sentence);
     return 1;

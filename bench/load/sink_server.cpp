@@ -8,10 +8,9 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <libdeflate.h>
 #include <sys/epoll.h>
 
-#include "bench/load/book.hpp"
+#include "bench/load/checker.hpp"
 #include "bench/load/sockets.hpp"
 #include "model/json_writer.hpp"
 
@@ -63,6 +62,7 @@ std::string_view argument(std::string_view target, std::string_view name) {
 
 class Server final : public SinkServer {
  public:
+  explicit Server(bool check_later) : checker_(check_later) {}
   Result<> bind(const std::string& address, const std::string& admin_address);
   [[nodiscard]] std::uint16_t port() const override { return ntohs(address_.sin_port); }
   [[nodiscard]] std::uint16_t admin_port() const override { return admin_port_; }
@@ -88,14 +88,12 @@ class Server final : public SinkServer {
   sockaddr_in address_{};
   std::uint16_t admin_port_ = 0;
   std::list<Peer> peers_;
-  std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)> inflater_{
-      libdeflate_alloc_decompressor(), &libdeflate_free_decompressor};
-  std::string inflated_;
-  Book book_;
+  Checker checker_;
+  Clock::time_point last_body_ = Clock::now();
   SinkMode mode_ = SinkMode::ok;
   int status_ = 503;
   std::chrono::milliseconds delay_{0};
-  std::uint64_t requests_ = 0, refused_ = 0, bytes_ = 0, malformed_ = 0, connections_ = 0;
+  std::uint64_t requests_ = 0, refused_ = 0, bytes_ = 0, connections_ = 0;
   bool quit_ = false;
 };
 
@@ -226,48 +224,32 @@ void Server::answer_backend(Peer& peer, const Request& request) {
 }
 
 bool Server::book(const Request& request) {
-  std::string_view body = request.body;
-  const std::string_view encoding = header(request.head, "Content-Encoding");
-  if (same_letters(encoding, "gzip")) {
-    inflated_.resize(std::max<std::size_t>(inflated_.capacity(), body.size() * 8 + 4096));
-    std::size_t size = 0;
-    auto result = LIBDEFLATE_INSUFFICIENT_SPACE;
-    while (result == LIBDEFLATE_INSUFFICIENT_SPACE && inflated_.size() <= kMaxBody) {
-      result = libdeflate_gzip_decompress(inflater_.get(), body.data(), body.size(), inflated_.data(),
-                                          inflated_.size(), &size);
-      if (result == LIBDEFLATE_INSUFFICIENT_SPACE) inflated_.resize(inflated_.size() * 2);
-    }
-    if (result != LIBDEFLATE_SUCCESS) {
-      ++malformed_;
-      return false;
-    }
-    body = std::string_view(inflated_).substr(0, size);
-  }
+  const bool is_gzip = same_letters(header(request.head, "Content-Encoding"), "gzip");
+  last_body_ = Clock::now();
   ++requests_;
   bytes_ += request.body.size();
-  const bool sound = book_.receive(body);
-  malformed_ += !sound;
-  return sound;
+  return checker_.take(request.body, is_gzip);
 }
 
 std::string Server::stats() const {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
-  json.field("requests", requests_).field("refused", refused_).field("malformed", malformed_);
-  json.field("spans", book_.spans()).field("repeated_spans", book_.repeated_spans());
-  json.field("foreign_spans", book_.foreign_spans());
+  const Checker::Counts counts = checker_.counts();
+  json.field("requests", requests_).field("refused", refused_).field("malformed", counts.malformed);
+  json.field("spans", counts.spans).field("repeated_spans", counts.repeated_spans);
+  json.field("foreign_spans", counts.foreign_spans);
   json.field("bytes", bytes_).field("connections", connections_);
   json.end_object();
   return out;
 }
 
-std::string to_json(const Comparison& c) {
+std::string to_json(const Comparison& c, double quiet_s) {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
   json.field("acknowledged", c.acknowledged).field("missing", c.missing).field("duplicates", c.duplicates);
-  json.field("extra", c.extra).field("most_often", c.most_often);
+  json.field("extra", c.extra).field("most_often", c.most_often).field("quiet_s", quiet_s);
   json.key("missing_requests").begin_array();
   for (const auto n : c.missing_requests) json.value(n);
   json.end_array();
@@ -282,7 +264,8 @@ void Server::answer_admin(Peer& peer, const Request& request) {
   if (path == "/compare") {
     const auto ledger = Ledger::read(std::string(argument(request.target, "ledger")));
     if (!ledger) return reply(peer, 400, "text/plain", ledger.error().sentence);
-    return reply(peer, 200, kJson, to_json(book_.compare(*ledger)));
+    const std::chrono::duration<double> quiet = Clock::now() - last_body_;
+    return reply(peer, 200, kJson, to_json(checker_.compare(*ledger), quiet.count()));
   }
   if (path == "/mode") {
     status_ = static_cast<int>(whole_number(argument(request.target, "status")).value_or(503));
@@ -385,8 +368,8 @@ void Server::run(const volatile bool& stop) {
 }  // namespace
 
 Result<std::unique_ptr<SinkServer>> SinkServer::open(const std::string& address,
-                                                     const std::string& admin_address) {
-  auto server = std::make_unique<Server>();
+                                                     const std::string& admin_address, bool check_later) {
+  auto server = std::make_unique<Server>(check_later);
   if (const auto bound = server->bind(address, admin_address); !bound) return std::unexpected(bound.error());
   return server;
 }

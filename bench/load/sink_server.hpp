@@ -23,10 +23,12 @@ enum class SinkMode : std::uint8_t {
 
 class SinkServer {
  public:
-  // Binds both ports (port 0: any). The admin port takes
+  // Binds both ports (port 0: any). `check_later`: see Checker; a body that is no OTLP request is then
+  // answered 200 as well, and counted when it is found. `quiet_s` of /compare is how long ago the last body
+  // came. The admin port takes
   //   GET /stats   GET /compare?ledger=FILE   POST /mode?set=NAME[&status=N][&delay_ms=N]   POST /quit
   static Result<std::unique_ptr<SinkServer>> open(const std::string& address,
-                                                  const std::string& admin_address);
+                                                  const std::string& admin_address, bool check_later);
   virtual ~SinkServer() = default;
 
   [[nodiscard]] virtual std::uint16_t port() const = 0;
