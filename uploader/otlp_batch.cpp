@@ -14,6 +14,7 @@ constexpr std::uint32_t kLevel = 1;
 constexpr std::size_t kWorthCompressing = 512;
 constexpr std::size_t kMaxCompressed = 1U << 30;  // the library counts in 32 bits
 constexpr std::size_t kMaxMessageBytes = 1024;
+constexpr std::size_t kKeptBufferBytes = 4U << 20;
 
 PartialSuccess parse_json(std::string_view body) {
   PartialSuccess out;
@@ -61,29 +62,32 @@ PartialSuccess parse_protobuf(std::string_view body) {
 struct BodyEncoder::Compressor {
   isal_zstream stream;
   std::vector<std::uint8_t> level_buffer = std::vector<std::uint8_t>(ISAL_DEF_LVL1_DEFAULT);
+  std::string out;  // kept from batch to batch while it is of an ordinary size
+  std::size_t used = 0;
 
-  void begin() {
+  // For a request of `bytes` bytes.
+  void begin(std::size_t bytes) {
+    if (out.size() < bytes / 2) out.resize(bytes / 2);
+    used = 0;
     isal_deflate_init(&stream);
     stream.level = kLevel;
     stream.level_buf = level_buffer.data();
     stream.level_buf_size = static_cast<std::uint32_t>(level_buffer.size());
     stream.gzip_flag = IGZIP_GZIP;
   }
-  // Compresses `in` behind what `out` holds so far (`used` bytes). False: it would take more than `limit`
-  // bytes.
-  bool add(std::string_view in, bool is_last, std::string& out, std::size_t& used, std::size_t limit) {
+  // Compresses `in` behind the first `used` bytes of `out`. False: it would take more than `limit` bytes.
+  bool add(std::string_view in, bool is_last, std::size_t limit) {
     stream.next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(in.data()));  // it only reads
     stream.avail_in = static_cast<std::uint32_t>(in.size());
     stream.end_of_stream = is_last ? 1 : 0;
     do {
-      if (used == out.size()) {
-        if (used >= limit) return false;
-        out.resize(std::min(limit, out.size() * 2));
-      }
+      if (used >= limit) return false;
+      if (used == out.size()) out.resize(std::min(limit, out.size() * 2));
+      const auto room = static_cast<std::uint32_t>(std::min(limit, out.size()) - used);
       stream.next_out = reinterpret_cast<std::uint8_t*>(out.data() + used);
-      stream.avail_out = static_cast<std::uint32_t>(out.size() - used);
+      stream.avail_out = room;
       if (isal_deflate(&stream) != COMP_OK) return false;
-      used = out.size() - stream.avail_out;
+      used += room - stream.avail_out;
     } while (stream.avail_in > 0 || (is_last && stream.internal_state.state != ZSTATE_END));
     return true;
   }
@@ -108,19 +112,14 @@ Body BodyEncoder::compressed(std::vector<std::shared_ptr<const std::string>> pie
   for (const auto& piece : pieces) bytes += piece->size();
   if (!compressor_ || bytes < kWorthCompressing || bytes > kMaxCompressed) return {std::move(pieces), false};
   // One gzip member: some servers read only the first of several.
-  auto out = std::make_shared<std::string>();
-  out->resize(bytes / 2);
-  std::size_t used = 0;
-  compressor_->begin();
+  compressor_->begin(bytes);
   for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (!compressor_->add(*pieces[i], i + 1 == pieces.size(), *out, used, bytes))
-      return {std::move(pieces), false};
+    if (!compressor_->add(*pieces[i], i + 1 == pieces.size(), bytes)) return {std::move(pieces), false};
   }
-  out->resize(used);
-  out->shrink_to_fit();
   Body body;
-  body.pieces.push_back(std::move(out));
+  body.pieces.push_back(std::make_shared<const std::string>(compressor_->out, 0, compressor_->used));
   body.gzipped = true;
+  if (compressor_->out.size() > kKeptBufferBytes) compressor_->out = {};
   return body;
 }
 
