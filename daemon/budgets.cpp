@@ -8,6 +8,7 @@
 #include "ingest/limits.hpp"
 #include "model/json_writer.hpp"
 #include "spool/limits.hpp"
+#include "uploader/otlp_reader.hpp"
 
 namespace spanferry::daemon {
 namespace {
@@ -29,10 +30,14 @@ std::vector<Budget> memory_budgets(const config::Settings& settings) {
       {"spool: block cache", spool::kBlockCacheBytes},
       {"spool: one commit group", spool::kGroupBytes},
   };
-  for (const auto& d : settings.uploader.destinations)
-    if (d.kind != uploader::Kind::local)
-      all.push_back({fmt::format("destination {}: batches under way (concurrency x max_batch_bytes)", d.name),
-                     d.concurrency * d.max_batch_bytes});
+  for (const auto& d : settings.uploader.destinations) {
+    if (d.kind == uploader::Kind::local) continue;
+    const std::uint64_t most = d.concurrency * d.max_batch_bytes;
+    const bool in_batches = d.kind != uploader::Kind::databricks;
+    all.push_back(
+        {fmt::format("destination {}: batches under way (concurrency x max_batch_bytes)", d.name),
+         in_batches ? std::min(most, std::max(uploader::kMaxBytesUnderWay, d.max_batch_bytes)) : most});
+  }
   return all;
 }
 

@@ -87,6 +87,7 @@ void tell_demo(const Doors& doors, const std::string& directory) {
 
 int run_command(const CommandLine& line) {
   harden_process();
+  share_memory_pools();
   block_stop_signals();
   const config::Input input{.file = line.config_file,
                             .flags = line.flags,
@@ -107,6 +108,7 @@ int run_command(const CommandLine& line) {
 
 int demo_command(const CommandLine& line) {
   harden_process();
+  share_memory_pools();
   block_stop_signals();
   const auto directory = make_temporary_directory();
   if (directory.empty()) {

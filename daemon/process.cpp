@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -35,6 +36,13 @@ void harden_process() {
   ::setrlimit(RLIMIT_CORE, &none);
   ::prctl(PR_SET_DUMPABLE, 0);
   std::signal(SIGPIPE, SIG_IGN);
+}
+
+void share_memory_pools() {
+#if defined(__GLIBC__)
+  constexpr int kPools = 2;
+  ::mallopt(M_ARENA_MAX, kPools);
+#endif
 }
 
 std::uint64_t raise_open_files() {

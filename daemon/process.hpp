@@ -12,6 +12,10 @@ namespace spanferry::daemon {
 // to a closed socket is an error and no signal.
 void harden_process();
 
+// Threads share two pools of memory instead of eight a processor: what one thread frees (payloads are read by
+// one and freed by another), the next can use. Before any thread starts.
+void share_memory_pools();
+
 // Raises the limit of open files to its hard limit; the limit then in force.
 std::uint64_t raise_open_files();
 

@@ -1,7 +1,5 @@
 #include "spool/hot_records.hpp"
 
-#include "spool/limits.hpp"
-
 namespace spanferry::spool {
 
 std::size_t memory_of(const Record& record) { return record.payload->capacity() + kHotRecordOverheadBytes; }
@@ -14,11 +12,16 @@ void HotRecords::publish(std::vector<Record> records, const Boundary& end) {
     records_.push_back(std::move(record));
   }
   end_ = end;
-  while (bytes_ > kHotBytes || records_.size() > kHotRecords) {
+  while (bytes_ > max_bytes_ || records_.size() > kHotRecords) {
     bytes_ -= memory_of(records_.front());
     evicted.push_back(std::move(records_.front()));
     records_.pop_front();
   }
+}
+
+void HotRecords::limit(std::size_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  max_bytes_ = bytes;
 }
 
 void HotRecords::restart(const Boundary& end) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/record.hpp"
+#include "spool/limits.hpp"
 #include "spool/progress.hpp"
 #include "spool/spool.hpp"
 
@@ -20,6 +21,8 @@ class HotRecords {
 
   // Makes records visible: they follow the last ones without a hole, and `end` follows them.
   void publish(std::vector<Record> records, const Boundary& end);
+  // How many bytes are kept, from the next publish on.
+  void limit(std::size_t bytes);
   // Forgets all records: after a reopening the store says what there is, up to `end`.
   void restart(const Boundary& end);
 
@@ -36,6 +39,7 @@ class HotRecords {
   mutable std::mutex mutex_;
   std::deque<Record> records_;  // [first_seq(), end_.seq)
   std::size_t bytes_ = 0;
+  std::size_t max_bytes_ = kHotBytes;
   Boundary end_;
 };
 

@@ -34,7 +34,8 @@ void SpoolImpl::housekeep() {
     seen_bytes = bytes;
     if (calm) view_.step();
     trimmer_.step(calm ? view_.next() : std::numeric_limits<Seq>::max());
-    compress_ = trimmer_.is_behind();
+    compress_ = trimmer_.will_stay();
+    hot_.limit(trimmer_.is_behind(kHotReachBytes) ? kUnreadHotBytes : kHotBytes);
     shrink_dead_letters();
     if (!held_) keep_reserve_file(opening_.layout, settings_.min_free_bytes);
     lock.lock();

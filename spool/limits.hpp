@@ -9,9 +9,11 @@
 namespace spanferry::spool {
 
 // --- memory
-inline constexpr std::size_t kHotBytes = 16U << 20;          // newest payloads, shared with readers
-inline constexpr std::size_t kHotRecords = 64U << 10;        // headers count too when payloads are tiny
-inline constexpr std::size_t kHotRecordOverheadBytes = 256;  // header, pointers and counters of one record
+inline constexpr std::size_t kHotBytes = 16U << 20;       // newest payloads, shared with readers
+inline constexpr std::size_t kUnreadHotBytes = 4U << 20;  // instead, while the slowest reader is far behind
+inline constexpr std::uint64_t kHotReachBytes = 64ULL << 20;  // from where on it is
+inline constexpr std::size_t kHotRecords = 64U << 10;         // headers count too when payloads are tiny
+inline constexpr std::size_t kHotRecordOverheadBytes = 256;   // header, pointers and counters of one record
 inline constexpr std::size_t kBlockCacheBytes = 8U << 20;
 inline constexpr std::size_t kLogBufferBytes = 16U << 20;  // one memtable of the log
 inline constexpr std::size_t kHeldBytes = 64U << 20;       // instead, while the disk is full
@@ -26,6 +28,8 @@ inline constexpr std::size_t kBatchBytes = 32U << 10;        // of one write bat
 inline constexpr std::size_t kQueueBytes = 160U << 20;       // waiting for their group
 inline constexpr std::size_t kMaxEntryBytes = 512U << 20;    // one append
 inline constexpr std::size_t kCompressFromBytes = 4U << 10;  // smaller payloads are stored as they are
+// Behind the end of the log, compressing begins: beyond what is on its way to destinations that keep up.
+inline constexpr std::uint64_t kFarBehindBytes = 256ULL << 20;
 inline constexpr std::size_t kMaxPutValueBytes = 4U << 10;
 inline constexpr std::size_t kMaxPutKeyBytes = 512;
 inline constexpr std::size_t kQueuedPuts = 64U << 10;

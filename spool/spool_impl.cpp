@@ -71,7 +71,7 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
   budget_.measure();
   keep_reserve_file(opening_.layout, settings_.min_free_bytes);
   trimmer_.start();
-  compress_ = trimmer_.is_behind();
+  compress_ = trimmer_.will_stay();
   view_.restart();
   loop_.start();
   if (!recovered.set_aside.empty()) {  // the cursors' new places must not wait for the first append

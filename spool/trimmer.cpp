@@ -63,11 +63,14 @@ std::optional<Boundary> Trimmer::not_beyond(std::optional<Boundary> to, Seq view
   return parts_.boundary_at(viewed);
 }
 
-bool Trimmer::is_behind() const {
-  if (local_only_) return true;
+bool Trimmer::is_behind(std::uint64_t bytes) const {
   const auto slowest = parts_.cursors.slowest();
-  const auto far_back = odometer_.bytes_back(kHotBytes);
+  const auto far_back = odometer_.bytes_back(bytes);
   return slowest && far_back && slowest->seq < far_back->seq;
+}
+
+bool Trimmer::will_stay() const {
+  return local_only_ || is_behind(std::min(kFarBehindBytes, parts_.settings.max_bytes / 4));
 }
 
 std::optional<Boundary> Trimmer::candidate() const {

@@ -41,9 +41,11 @@ class Trimmer {
   void start();
   // Keeps what the local view has not come to, from `viewed` on, for a little longer.
   void step(Seq viewed);
+  // Whether the slowest reader is more than `bytes` behind the end of the log.
+  [[nodiscard]] bool is_behind(std::uint64_t bytes) const;
   // What is written now will stay for long: the slowest reader is far behind, or there is none but the local
   // view. Then a payload's size on disk counts for more than the time to compress it.
-  [[nodiscard]] bool is_behind() const;
+  [[nodiscard]] bool will_stay() const;
   // The side file as of now; at the end of a clean stop.
   Result<> write_side_file(const Boundary& first);
 

@@ -14,7 +14,9 @@ OtlpReader::OtlpReader(spool::Spool& spool, spool::Cursor& cursor, std::size_t m
       end_at_start_(spool.end()) {}
 
 bool OtlpReader::has_room() const {
-  return ahead_bytes_ < 2 * max_batch_bytes_ && ahead_.size() < kMaxAheadRecords;
+  // One batch's worth; two where records of several experiments are sorted out.
+  const std::size_t bytes = by_experiment_ ? 2 * max_batch_bytes_ : max_batch_bytes_;
+  return ahead_bytes_ < bytes && ahead_.size() < kMaxAheadRecords;
 }
 
 bool OtlpReader::same_route(const Route& a, const Route& b) const {

@@ -14,6 +14,9 @@
 namespace spanferry::uploader {
 
 inline constexpr std::uint32_t kMaxBatchSpans = 8192;
+// On their way at once, unless a single batch is larger: payloads are held until they are answered, for a
+// batch that is refused is divided.
+inline constexpr std::size_t kMaxBytesUnderWay = 16U << 20;
 inline constexpr std::size_t kMaxAheadRecords = 16384;
 
 struct OtlpBatch {

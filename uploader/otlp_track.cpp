@@ -31,6 +31,7 @@ class OtlpTrack final : public Track {
         reader_(context.spool, cursor, context.settings.max_batch_bytes, context.experiments != nullptr),
         delivery_(context, cursor),
         slots_(context.io, std::max<std::uint32_t>(1, context.settings.concurrency)),
+        landed_(context.io),
         arrived_(context.io),
         sleeps_(context.io) {}
 
@@ -41,6 +42,7 @@ class OtlpTrack final : public Track {
     arrived_.notify();
   }
   void stop() override {
+    landed_.stop();
     arrived_.stop();
     sleeps_.stop();
     slots_.stop();
@@ -56,10 +58,26 @@ class OtlpTrack final : public Track {
     for (;;) {
       Slot slot = co_await slots_.acquire();
       if (!slot || !co_await context_.sender.open()) co_return;
+      while (!has_room())
+        if (!co_await landed_.wait()) co_return;
       auto batch = co_await next_batch();
       if (!batch) co_return;
-      asio::co_spawn(context_.io, deliver(*std::move(batch), std::move(slot)), rethrow);
+      std::size_t bytes = 0;
+      for (const Item& item : batch->items) bytes += item.payload->size();
+      bytes_under_way_ += bytes;
+      asio::co_spawn(context_.io, deliver_counted(*std::move(batch), std::move(slot), bytes), rethrow);
     }
+  }
+
+  asio::awaitable<void> deliver_counted(OtlpBatch batch, Slot slot, std::size_t bytes) {
+    co_await deliver(std::move(batch), std::move(slot));
+    bytes_under_way_ -= bytes;
+    landed_.notify();
+  }
+
+  // Whether one more batch may be on its way, of whatever size.
+  [[nodiscard]] bool has_room() const {
+    return bytes_under_way_ == 0 || bytes_under_way_ + context_.settings.max_batch_bytes <= kMaxBytesUnderWay;
   }
 
   asio::awaitable<std::optional<OtlpBatch>> next_batch() {
@@ -89,6 +107,8 @@ class OtlpTrack final : public Track {
   OtlpReader reader_;
   OtlpDelivery delivery_;
   Slots slots_;
+  std::size_t bytes_under_way_ = 0;  // of payloads
+  Event landed_;
   Event arrived_;
   Sleeps sleeps_;
   bool draining_ = false;
