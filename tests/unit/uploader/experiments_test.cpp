@@ -1,8 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "tests/unit/net/scripted_server.hpp"
 #include "tests/unit/uploader/memory_spool.hpp"
-#include "uploader/http_sender.hpp"
+#include "tests/unit/uploader/sender_fixture.hpp"
 #include "uploader/mlflow_experiments.hpp"
 
 namespace spanferry::uploader {
@@ -13,7 +12,6 @@ using spanferry::testing::MemorySpool;
 using spanferry::testing::Received;
 using spanferry::testing::run;
 using spanferry::testing::run_until;
-using spanferry::testing::ScriptedServer;
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 using Answered = std::expected<Experiment, Verdict>;
@@ -25,23 +23,13 @@ std::string described(const std::string& id, const std::string& more = "") {
   return R"({"experiment":{"experiment_id":")" + id + R"(","lifecycle_stage":"active")" + more + "}}";
 }
 
-class ExperimentsTest : public ::testing::Test {
+class ExperimentsTest : public SenderFixture {
  protected:
-  ExperimentsTest() {
-    settings.name = "there";
-    settings.kind = Kind::mlflow;
-    settings.url = server.url();
-  }
-  void TearDown() override {
-    if (sender) sender->stop();
-    server.stop();
-    io.restart();
-    io.run_for(std::chrono::seconds(5));
-  }
+  ExperimentsTest() : SenderFixture(Kind::mlflow, Answer{.status = 404, .body = kGone}) {}
   MlflowExperiments& make() {
     SenderTuning tuning;
     tuning.retry = tuning.pause = {milliseconds(1), milliseconds(2)};
-    sender = std::make_unique<HttpSender>(io, settings, "me", tuning);
+    make_sender(tuning);
     experiments = std::make_unique<MlflowExperiments>(settings, spool, *sender);
     return *experiments;
   }
@@ -51,11 +39,7 @@ class ExperimentsTest : public ::testing::Test {
     return answer ? *std::move(answer) : std::unexpected(Verdict{});
   }
 
-  asio::io_context io;
-  ScriptedServer server{io, [](const Received&) { return Answer{.status = 404, .body = kGone}; }};
   MemorySpool spool;
-  DestinationSettings settings;
-  std::unique_ptr<HttpSender> sender;
   std::unique_ptr<MlflowExperiments> experiments;
 };
 

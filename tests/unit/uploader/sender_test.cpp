@@ -4,8 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "tests/unit/net/scripted_server.hpp"
-#include "uploader/http_sender.hpp"
+#include "tests/unit/uploader/sender_fixture.hpp"
 
 namespace spanferry::uploader {
 namespace {
@@ -14,7 +13,6 @@ using spanferry::testing::Answer;
 using spanferry::testing::Received;
 using spanferry::testing::run;
 using spanferry::testing::run_until;
-using spanferry::testing::ScriptedServer;
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 
@@ -27,23 +25,10 @@ SenderTuning quick() {
   return tuning;
 }
 
-class SenderTest : public ::testing::Test {
+class SenderTest : public SenderFixture {
  protected:
-  SenderTest() {
-    settings.name = "there";
-    settings.kind = Kind::otlp;
-    settings.url = server.url();
-  }
-  void TearDown() override {
-    if (sender) sender->stop();
-    server.stop();
-    io.restart();
-    io.run_for(std::chrono::seconds(5));
-  }
-  HttpSender& make(SenderTuning tuning = quick()) {
-    sender = std::make_unique<HttpSender>(io, settings, "this-process", tuning);
-    return *sender;
-  }
+  SenderTest() : SenderFixture(Kind::otlp, Answer{}) {}
+  HttpSender& make(const SenderTuning& tuning = quick()) { return make_sender(tuning); }
   std::function<net::HttpRequest()> post(std::string body = "spans") {
     return [url = settings.url, body] {
       net::HttpRequest request;
@@ -69,11 +54,6 @@ class SenderTest : public ::testing::Test {
     sender->health().fill(status);
     return status;
   }
-
-  asio::io_context io;
-  ScriptedServer server{io, [](const Received&) { return Answer{}; }};
-  DestinationSettings settings;
-  std::unique_ptr<HttpSender> sender;
 };
 
 TEST_F(SenderTest, AddsCredentialUserAgentAndHop) {
