@@ -1,4 +1,5 @@
-"""The far side is away, or worse; afterwards it has exactly what was acknowledged."""
+"""The far side is away, or worse; afterwards it has exactly what was acknowledged. (What apps feel of it meanwhile is
+measured by bench/neighbours.py.)"""
 import time
 
 import pytest
@@ -27,8 +28,6 @@ def test_what_was_acknowledged_during_an_outage_arrives_after_it(daemon, load_si
     traces = 10_000 if soak else 1_000
     report = Load(d.address, scratch / "during", seconds=0, requests=traces, seed=2, connections=8, rate=500).report()
     assert report["acked_requests"] == traces, report
-    if soak:
-        assert report["max_ms"] < 1000 and report["p99_ms"] < 50, report
     load_sink.set("ok")
     d.wait_until_settled("backend")
     assert load_sink.compare(scratch / "before")["missing"] == 0
@@ -64,13 +63,11 @@ def test_an_answer_cut_in_the_middle_is_no_answer(daemon, load_sink, proxied, sc
     assert (result["missing"], result["extra"]) == (0, 0), result
 
 
-def test_a_slow_far_side_slows_no_app(daemon, load_sink, scratch, soak):
+def test_a_slow_far_side_refuses_no_app(daemon, load_sink, scratch):
     d = daemon(destinations=[destination(load_sink.url)])
     load_sink.set("ok", delay_ms=300)
     report = Load(d.address, scratch / "ledger", seconds=2, seed=1, connections=8, rate=400).report()
     assert report["acked_requests"] == report["sent_requests"], report
-    if soak:
-        assert report["p99_ms"] < 50 and report["max_ms"] < 1000, report
     load_sink.set("ok")
     d.wait_until_settled("backend")
     assert load_sink.compare(scratch / "ledger")["missing"] == 0
