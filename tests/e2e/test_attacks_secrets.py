@@ -1,6 +1,7 @@
 """Secrets and files: what a process on this machine, or a stolen disk, gets to see.
 
 docs/security.md has a row for every test of this file; a check in tests/lint holds the two together."""
+import base64
 import json
 import os
 import pathlib
@@ -59,13 +60,21 @@ def test_planted_secrets_turn_up_nowhere(daemon, workspace, scratch):
         files[name].write_text(("x-api-key=" if name == "headers_file" else "") + plant(name) + "\n")
     refusing = lambda head, body: answer(400, b"no: " + head)  # noqa: E731
     workspace.state.config["tokens"].append(plant("token of the workspace"))
-    with HostileFarSide(refusing) as mlflow, HostileFarSide(refusing) as otlp:
+    workspace.state.config["client_secret"] = plant("client secret")
+    (scratch / "client_secret").write_text(planted["client secret"])
+    with HostileFarSide(refusing) as mlflow, HostileFarSide(refusing) as otlp, \
+            HostileFarSide(lambda head, body: answer(407, head)) as proxy:
         d = daemon(env={"AWS_SECRET_ACCESS_KEY": plant("a variable that is none of ours"),
                         "OTEL_EXPORTER_OTLP_HEADERS": f"x={plant('headers in the environment')}",
-                        "DATABRICKS_TOKEN": plant("token in the environment")},
+                        "DATABRICKS_TOKEN": plant("token in the environment"),
+                        "HTTPS_PROXY": f"http://user:{plant('password of the proxy')}@127.0.0.1:{proxy.port}"},
                    destinations=[
             {"name": "workspace", "kind": "databricks", "url": workspace.url, "token": planted["token of the workspace"],
              "experiment": "/Shared/x", "assemble": {"quiet": "0"}},
+            {"name": "machine", "kind": "databricks", "url": workspace.url, "client_id": "client",
+             "client_secret_file": str(scratch / "client_secret"), "experiment": "/Shared/y", "assemble": {"quiet": "0"}, "from": "oldest"},
+            {"name": "proxied", "kind": "otlp", "url": "https://far.invalid", "headers": {"x-api-key": plant("header for the far end")},
+             "from": "oldest"},
             {"name": "a", "kind": "mlflow", "url": mlflow.url, "token_file": str(files["token_file"]), "assemble": {"quiet": "0"}},
             {"name": "b", "kind": "mlflow", "url": mlflow.url, "username": "u", "password_file": str(files["password_file"]),
              "assemble": {"quiet": "0"}},
@@ -86,6 +95,11 @@ def test_planted_secrets_turn_up_nowhere(daemon, workspace, scratch):
         wait_until(lambda: {letter["destination"] for letter in d.dead_letters()} >= {"a", "b", "c", "e"},
                    lambda: (d.dead_letters(), d.log_tail()))
         d.wait_until_settled("workspace")
+        d.wait_until_settled("machine")
+        wait_until(lambda: proxy.requests and d.destination("proxied")["last_error"], lambda: d.destination("proxied"))
+        planted |= {f"access token {i}": token for i, token in enumerate(workspace.state.oauth)}
+        assert "access token 0" in planted
+        planted["pair for the proxy"] = base64.b64encode(f"user:{planted['password of the proxy']}".encode()).decode()
         signatures = re.findall(r"sig=([0-9a-f]{64})", json.dumps(workspace.state.requests))
         assert signatures, "the workspace handed out signed URLs"
         planted |= {f"signed URL {i}": signature for i, signature in enumerate(signatures)}
