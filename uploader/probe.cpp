@@ -34,7 +34,8 @@ class Probe {
         surface_(settings.kind == Kind::databricks ? Surface::databricks_api
                  : settings.kind == Kind::mlflow   ? Surface::mlflow_api
                                                    : Surface::otlp),
-        client_(io, net::TlsSettings{settings.ca_file}, "spanferry-check/" SPANFERRY_VERSION, 1),
+        client_(io, net::TlsSettings{settings.ca_file, settings.client_certificate, settings.client_key},
+                "spanferry-check/" SPANFERRY_VERSION, 1),
         access_token_(io, settings, client_) {}
 
   asio::awaitable<void> run() {

@@ -1,4 +1,6 @@
 """nghttpx before a server of this machine: TLS with HTTP/2, client certificates where wanted."""
+import os
+import signal
 import socket
 import subprocess
 
@@ -22,9 +24,20 @@ class Http2Front:
             authority = directory / "clients.pem"
             clients_of.cert_pem.write_to_path(authority)
             arguments += ["--verify-client", f"--verify-client-cacert={authority}"]
-        with open(directory / "nghttpx.log", "ab") as log:
-            self._process = subprocess.Popen([*arguments, str(key), str(chain)], stdout=log, stderr=log)
-        wait_until(self._accepts, lambda: f"nghttpx that listens\n{(directory / 'nghttpx.log').read_text()}")
+        self._command, self._directory = [*arguments, str(key), str(chain)], directory
+        self.start()
+
+    def start(self):
+        told = self._directory / "nghttpx.log"
+        with open(told, "ab") as log:
+            # It has a process that works and one that watches it: a group, so that both can be killed.
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+        wait_until(self._accepts, lambda: f"nghttpx that listens\n{told.read_text()}")
+
+    def kill(self):
+        """With what is under way; its port stays known, so that it can start again."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
 
     def _accepts(self):
         try:
@@ -38,5 +51,4 @@ class Http2Front:
         return [dict(zip(("method", "path", "protocol", "status", "port"), line.split(" "))) for line in lines]
 
     def close(self):
-        self._process.terminate()
-        self._process.wait(10)
+        self.kill()

@@ -131,6 +131,25 @@ def test_large_batches_go_by_http2_too(daemon, otlp_sink, http2_front, authority
     assert {r["protocol"] for r in front.requests()} == {"HTTP/2"}
 
 
+def test_a_front_that_dies_with_streams_open_loses_nothing(daemon, workspace, http2_front, authority_file):
+    # Everything is under way when it dies, and stays so: no answer comes before.
+    workspace.state.faults.append({"match": "POST /api/3.0/mlflow/traces$", "count": -1, "delay_s": 0.5})
+    front = http2_front(workspace.server_address[1])
+    d = daemon(destinations=[destination(another_way(f"https://localhost:{front.port}", workspace), authority_file)])
+    sent = send(d, traces=60)
+    for _ in range(3):
+        before = len(workspace.state.requests)
+        wait_until(lambda: len(workspace.state.requests) > before, "requests under way", 60)
+        front.kill()
+        wait_until(lambda: d.destination("workspace")["state"] in ("retrying", "down"), "an outage that is noticed", 60)
+        front.start()
+        d.wait_for_state("ok", "workspace", seconds=60)
+    workspace.state.faults.clear()
+    d.wait_until_settled("workspace", seconds=120)
+    assert arrived(workspace) == sent
+    assert d.destination("workspace")["dead_letters"] == 0
+
+
 def test_private_authority_client_certificate_proxy_and_http2_together(
     daemon, workspace, http2_front, authority, authority_file, connect_proxy, scratch
 ):
