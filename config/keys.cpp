@@ -123,8 +123,10 @@ const std::array<Key, 20> kKeys{{
     {{"log.level", Type::choice, "info", "", "The least severe lines that are written.", 0, UINT64_MAX,
       "debug|info|warn|error"},
      [](Settings& s, const Value& v) { return s.log_level = text(v), std::string(); }},
-    {{"log.format", Type::choice, "auto", "", "`auto`: text on a terminal, JSON lines otherwise.", 0,
-      UINT64_MAX, "auto|text|json"},
+    {{"log.format", Type::choice, "auto", "",
+      "`auto`: text on a terminal, bare messages with their level for systemd's journal, JSON lines "
+      "otherwise.",
+      0, UINT64_MAX, "auto|text|json"},
      [](Settings& s, const Value& v) {
        s.log_format = text(v) == "auto"   ? LogFormat::automatic
                       : text(v) == "text" ? LogFormat::text

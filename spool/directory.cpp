@@ -13,6 +13,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "spool/container_volume.hpp"
+
 namespace spanferry::spool {
 namespace {
 
@@ -218,6 +220,18 @@ std::vector<std::string> filesystem_warnings(const std::string& name) {
             "): its locks and syncs may promise less than a local disk's"};
   }
   return {};
+}
+
+std::vector<std::string> warnings_of_place(const std::string& path, const std::string& name) {
+  auto warnings = filesystem_warnings(name);
+  constexpr std::size_t kMaxMountsBytes = 1U << 20;
+  if (const auto mounts = read_file("/proc/self/mountinfo", kMaxMountsBytes);
+      mounts && is_nameless_volume(*mounts, path)) {
+    warnings.emplace_back(
+        "The spool is on a volume without a name: the next container gets another one, without what is not "
+        "delivered; name it, as with -v spanferry:/var/lib/spanferry");
+  }
+  return warnings;
 }
 
 }  // namespace spanferry::spool

@@ -46,5 +46,7 @@ std::uint64_t free_bytes(const std::string& path);
 std::string filesystem_name(const std::string& path);
 // What a restart, a power cut or another host may do to a spool there, in sentences.
 std::vector<std::string> filesystem_warnings(const std::string& name);
+// The same and what is to be said of a container's volume, for a directory on the filesystem `name`.
+std::vector<std::string> warnings_of_place(const std::string& path, const std::string& name);
 
 }  // namespace spanferry::spool

@@ -34,6 +34,7 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
       lock_(std::move(lock)),
       opening_(std::move(opening)),
       filesystem_(filesystem_name(opening_.layout.root)),
+      place_warnings_(warnings_of_place(opening_.layout.root, filesystem_)),
       hot_(recovered.end),
       place_(recovered.first),
       budget_(settings_, opening_.layout),
@@ -374,7 +375,7 @@ SpoolStatus SpoolImpl::status() const {
   status.syncs = loop_.syncs();
   status.accepting = budget_.accepting();
   status.not_accepting_reason = budget_.reason();
-  status.warnings = filesystem_warnings(filesystem_);
+  status.warnings = place_warnings_;
   status.removed = removed();
   return status;
 }

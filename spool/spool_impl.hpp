@@ -71,6 +71,7 @@ class SpoolImpl final : public Spool {
   const std::unique_ptr<LockFile> lock_;
   const StoreOpening opening_;
   const std::string filesystem_;
+  const std::vector<std::string> place_warnings_;
   LiveStore store_;
   HotRecords hot_;
   LogPlace place_;

@@ -57,6 +57,16 @@ def test_the_guides_variables_are_enough_without_a_volume(certified, sidecar, po
     assert {info["tags"]["app_version"] for info in workspace.state.traces.values()} == {"1.0.0"}
 
 
+def test_a_volume_without_a_name_is_warned_of(image, sidecar, scratch):
+    volume = scratch / "volumes" / ("0123456789abcdef" * 4) / "_data"  # where Docker keeps them
+    volume.mkdir(parents=True)
+    os.chown(volume, 65532, 65532)
+    one = sidecar(mounts={volume: "/var/lib/spanferry"})
+    one.wait_until_healthy()
+    assert "volume without a name" in one.log(), one.log()
+    assert one.stop() == 0
+
+
 def test_a_read_only_root_without_a_volume_is_told_and_not_survived(certified, sidecar):
     one = sidecar(mounts={})
     assert one.process.wait(30) != 0
