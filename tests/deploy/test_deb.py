@@ -1,9 +1,10 @@
 """The .deb: what it installs, what stays after a removal, what a purge asks."""
+import os
 import subprocess
 
 import pytest
 from daemon import BINARY
-from programs import ROOT, Sink
+from programs import BUILD, ROOT, Sink
 from waiting import wait_until
 from wire import request
 
@@ -32,6 +33,21 @@ def test_it_holds_the_binary_the_units_a_configuration_and_the_man_page(deb, scr
     help_text = subprocess.run([BINARY, "--help"], check=True, capture_output=True, text=True).stdout
     commands = [line.split()[0] for line in help_text.split("Subcommands:")[1].splitlines() if line.strip()]
     assert commands and all(f".B {command}\n" in page for command in commands)
+
+
+def test_an_installation_without_a_package_keeps_a_configuration_that_is_there(scratch):
+    (scratch / "etc/spanferry").mkdir(parents=True)
+    (scratch / "etc/spanferry/spanferry.yaml").write_text("log: {level: debug}\n")
+    subprocess.run(
+        ["cmake", "--install", BUILD, "--prefix", "/opt/spanferry"], check=True, capture_output=True,
+        env=os.environ | {"DESTDIR": str(scratch)},
+    )
+    assert (scratch / "etc/spanferry/spanferry.yaml").read_text() == "log: {level: debug}\n"
+    assert (scratch / "etc/spanferry/spanferry.env").exists()
+    unit = (scratch / "opt/spanferry/lib/systemd/system/spanferry.service").read_text()
+    assert "ExecStart=/opt/spanferry/bin/spanferry run" in unit
+    done = subprocess.run([scratch / "opt/spanferry/bin/spanferry", "version"], capture_output=True, text=True)
+    assert done.stdout.startswith("spanferry ")
 
 
 def test_the_units_are_sound(deb, scratch):
