@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "ingest/token.hpp"
 #include "model/ids.hpp"
 #include "tests/unit/ingest/doors.hpp"
 
@@ -174,6 +175,25 @@ TEST_F(HttpToken, IsReadAgainWhenItChanges) {
   write("other");
   EXPECT_TRUE(eventually([&] { return ask(post("", "Authorization: Bearer other\r\n")).status == 200; }));
   EXPECT_EQ(ask(post("", "Authorization: Bearer sesame\r\n")).status, 401);
+}
+
+TEST_F(HttpToken, ReadLastStaysInForceWhileItsFileIsGoneOrBroken) {
+  auto token = ingest::TokenFile::open(settings.token_file);
+  ASSERT_TRUE(token.has_value()) << token.error().sentence;
+  auto now = ingest::TokenFile::Clock::now();
+  const auto allows = [&](std::string_view text) {
+    now += std::chrono::seconds(2);
+    return (*token)->allows(text, now);
+  };
+  EXPECT_TRUE(allows("Bearer sesame"));
+  std::filesystem::remove(settings.token_file);
+  EXPECT_TRUE(allows("Bearer sesame"));
+  write("two\nlines");
+  EXPECT_TRUE(allows("Bearer sesame"));
+  EXPECT_FALSE(allows("Bearer two"));
+  write("fresh");
+  EXPECT_TRUE(allows("Bearer fresh"));
+  EXPECT_FALSE(allows("Bearer sesame"));
 }
 
 TEST_F(HttpToken, ThatCannotBeReadKeepsTheDoorsFromOpening) {
