@@ -48,6 +48,9 @@ Reply livez(const Sources& sources);
 Reply readyz(const Sources& sources, std::string_view query, bool with_reasons = true);
 Reply metrics(const Sources& sources);  // Prometheus text
 
+// docs/metrics.md: every metric there is.
+std::string metrics_reference();
+
 // The body of `status`, for the CLI on a stopped spool and for tests.
 std::string status_json(const Sources& sources);
 

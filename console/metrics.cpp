@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <prometheus/metric_family.h>
@@ -133,6 +135,7 @@ class Families {
     for (const auto& row : rows) add(row.name, row.help, row.type, labels, row.value(status));
   }
 
+  [[nodiscard]] const std::vector<MetricFamily>& list() const { return families_; }
   [[nodiscard]] std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
  private:
@@ -177,15 +180,12 @@ void add_destination(Families& families, const DestinationStatus& destination) {
                number(destination.accounting.pending));
 }
 
-}  // namespace
-
-Reply metrics(const Sources& sources) {
+Families collect(const Sources& sources, const SpoolStatus& spool) {
   Families families;
   families.add("spanferry_build_info", "1, with the version as a label", kGauge,
                {{"version", sources.version}}, 1.0);
   families.add("spanferry_uptime_seconds", "Since the start", kGauge, {},
                sources.uptime_s ? sources.uptime_s() : 0.0);
-  const SpoolStatus spool = sources.spool->status();
   families.add(kSpoolRows, {}, spool);
   for (const auto& removed : spool.removed)
     families.add("spanferry_removed_destination_pending_spans",
@@ -195,7 +195,57 @@ Reply metrics(const Sources& sources) {
   if (sources.destinations) {
     for (const auto& destination : sources.destinations()) add_destination(families, destination);
   }
-  return {200, "text/plain; version=0.0.4; charset=utf-8", families.text()};
+  return families;
+}
+
+constexpr std::string_view kIntroduction = R"(# Metrics
+
+<!-- Made from the code by `spanferry config --metrics-reference`; a test compares the two. -->
+
+`GET /metrics` on the HTTP port answers in Prometheus' text format, with the numbers that `spanferry status` shows. Gauges
+are as of now. Counters end in `_total` and begin with the process, except for appended spans and records (since the spool is
+there) and the spans of a destination (since it is there), which are kept on disk.
+
+What to watch:
+
+| alert | expression |
+|---|---|
+| spans are refused | `rate(spanferry_ingest_rejected_total{reason="full"}[5m]) > 0` |
+| a destination has been in trouble for 15 minutes | `max_over_time(spanferry_destination_state{state="ok"}[15m]) == 0` |
+| spans wait for longer than an hour | `spanferry_destination_lag_seconds > 3600` |
+| a destination refused spans for good | `spanferry_destination_dead_letters > 0` |
+| the disk fills | `spanferry_spool_bytes / spanferry_spool_max_bytes > 0.8` |
+
+| metric | type | labels | what it is |
+|---|---|---|---|
+)";
+
+}  // namespace
+
+std::string metrics_reference() {
+  // One of everything, so that every family is there.
+  Sources sources;
+  sources.ingest = [] {
+    IngestStatus ingest;
+    ingest.accepted_by_source["http"] = ingest.rejected["malformed"] = 0;
+    return ingest;
+  };
+  sources.destinations = [] { return std::vector<DestinationStatus>(1); };
+  SpoolStatus spool;
+  spool.removed.emplace_back();
+  std::string out(kIntroduction);
+  for (const MetricFamily& family : collect(sources, spool).list()) {
+    std::string labels;
+    for (const auto& label : family.metric.front().label)
+      labels += (labels.empty() ? "`" : ", `") + label.name + "`";
+    out += "| `" + family.name + "` | " + (family.type == kCounter ? "counter" : "gauge") + " | " + labels +
+           " | " + family.help + " |\n";
+  }
+  return out;
+}
+
+Reply metrics(const Sources& sources) {
+  return {200, "text/plain; version=0.0.4; charset=utf-8", collect(sources, sources.spool->status()).text()};
 }
 
 }  // namespace spanferry::console

@@ -13,22 +13,25 @@
 namespace spanferry::daemon {
 namespace {
 
-constexpr std::size_t kSmallColumnFamilies = 4;  // state, traces, parked, dead
+constexpr std::uint64_t kProgramBytes = 24ULL << 20;  // measured: idle, write buffers empty
+constexpr std::size_t kSmallColumnFamilies = 4;       // state, traces, parked, dead
 
 }  // namespace
 
 std::vector<Budget> memory_budgets(const config::Settings& settings) {
   std::vector<Budget> all{
+      {"the program, its threads and connections", kProgramBytes},
       {"requests being read or committed (listen.max_inflight_bytes)", settings.ingest.max_inflight_bytes},
       {"datagrams being read or committed",
        settings.ingest.udp.empty()
            ? 0
-           : ingest::kUdpQueueBytes + ingest::kDatagramsAtOnce * ingest::kDatagramBytes},
-      {"spool: write buffers", spool::kLogBufferBytes * spool::kLogBuffers + spool::kIndexBufferBytes +
+           : settings.ingest.udp_queue_bytes + ingest::kDatagramsAtOnce * ingest::kDatagramBytes},
+      {"spool: write buffers", settings.spool.memory.log_buffer_bytes * spool::kLogBuffers +
+                                   spool::kIndexBufferBytes +
                                    kSmallColumnFamilies * spool::kSmallBufferBytes},
-      {"spool: newest payloads, shared with readers", spool::kHotBytes},
-      {"spool: block cache", spool::kBlockCacheBytes},
-      {"spool: one commit group", spool::kGroupBytes},
+      {"spool: newest payloads, shared with readers", settings.spool.memory.hot_bytes},
+      {"spool: block cache", settings.spool.memory.block_cache_bytes},
+      {"spool: one commit group", settings.spool.memory.group_bytes},
   };
   for (const auto& d : settings.uploader.destinations) {
     if (d.kind == uploader::Kind::local) continue;

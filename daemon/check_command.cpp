@@ -11,6 +11,7 @@
 #include "daemon/client.hpp"
 #include "daemon/commands.hpp"
 #include "daemon/find_daemon.hpp"
+#include "daemon/fit_memory.hpp"
 #include "daemon/json_fields.hpp"
 #include "daemon/show_findings.hpp"
 #include "uploader/probe.hpp"
@@ -61,7 +62,7 @@ void append(std::vector<Finding>& to, std::vector<Finding> more) {
 }  // namespace
 
 int check_command(const CommandLine& line) {
-  const auto loaded = config::load(input_of(line));
+  const auto loaded = load_within_memory(input_of(line));
   auto findings = check_configuration(loaded);
   if (loaded) {
     const auto& settings = loaded->settings;

@@ -75,7 +75,7 @@ Finding check_directory(const std::string& directory) {
 
 Finding check_filesystem(const std::string& place) {
   const auto filesystem = spool::filesystem_name(place);
-  const auto warnings = spool::filesystem_warnings(filesystem);
+  const auto warnings = spool::warnings_of_place(place, filesystem);
   if (warnings.empty()) return {Grade::ok, "spool filesystem", filesystem, {}};
   return {Grade::warn, "spool filesystem", warnings.front(),
           "set spool.directory to a directory on a local disk (a volume, in a container)"};

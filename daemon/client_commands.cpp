@@ -6,10 +6,12 @@
 #include <fmt/format.h>
 
 #include "config/show.hpp"
+#include "console/console.hpp"
 #include "daemon/budgets.hpp"
 #include "daemon/client.hpp"
 #include "daemon/commands.hpp"
 #include "daemon/find_daemon.hpp"
+#include "daemon/fit_memory.hpp"
 #include "daemon/json_fields.hpp"
 #include "daemon/otlp_answer.hpp"
 #include "daemon/show_status.hpp"
@@ -86,11 +88,11 @@ int trace_command(const CommandLine& line) {
 }
 
 int config_command(const CommandLine& line) {
-  if (line.reference) {
-    fmt::print("{}", config::reference());
+  if (line.reference || line.metrics_reference) {
+    fmt::print("{}", line.reference ? config::reference() : console::metrics_reference());
     return kFine;
   }
-  const auto loaded = config::load(input_of(line));
+  const auto loaded = load_within_memory(input_of(line));
   if (!loaded) {
     for (const auto& problem : loaded.error()) fmt::print(stderr, "{}\n", problem);
     return kUsage;

@@ -46,6 +46,7 @@ class Parser {
     auto* config = with_json(
         add(app_, "config", "The configuration in force, each value with its origin", Command::config));
     config->add_flag("--reference", line_.reference, "")->group("");
+    config->add_flag("--metrics-reference", line_.metrics_reference, "")->group("");
     auto* send = add(app_, "send", "Send an OTLP request (protobuf or JSON) to the daemon", Command::send);
     ask(*send);
     send->add_option("FILE", line_.argument, "File to send; else standard input");

@@ -37,7 +37,7 @@ struct CommandLine {
   std::string argument;     // trace or dead letter id; destination to forget; file to send, empty or "-":
                             // standard input
   std::string destination;  // dead list: of this one alone
-  bool json = false, ready = false, live = false, reference = false, udp = false;
+  bool json = false, ready = false, live = false, reference = false, metrics_reference = false, udp = false;
 };
 
 // Nothing to do any more: help was asked for, or the line makes no sense (code kUsage).

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/commands.hpp"
+#include "daemon/fit_memory.hpp"
 #include "daemon/handed_over.hpp"
 #include "daemon/log.hpp"
 #include "daemon/process.hpp"
@@ -18,7 +19,7 @@ namespace spanferry::daemon {
 namespace {
 
 std::expected<config::Loaded, int> load_or_tell(const config::Input& input) {
-  auto loaded = config::load(input);
+  auto loaded = load_within_memory(input);
   if (loaded) return std::move(*loaded);
   for (const auto& problem : loaded.error()) fmt::print(stderr, "{}\n", problem);
   return std::unexpected(kUsage);
@@ -46,6 +47,10 @@ bool has_flag(const CommandLine& line, std::string_view key) {
 int serve(const config::Loaded& loaded, const Callbacks& callbacks) {
   const auto ended = run(loaded, callbacks);
   if (ended) return kFine;
+  if (ended.error().kind == ErrorKind::cancelled) {
+    spdlog::info("{}", ended.error().sentence);
+    return kFine;
+  }
   spdlog::error("cannot start: {}", ended.error().sentence);
   return ended.error().kind == ErrorKind::configuration ? kUsage : kFailed;
 }
@@ -103,7 +108,7 @@ int run_command(const CommandLine& line) {
   }
   loaded->settings.ingest.handed = std::move(*handed);
   return serve(*loaded,
-               {.on_started = {}, .on_abandon = {}, .load_again = [&] { return config::load(input); }});
+               {.on_started = {}, .on_abandon = {}, .load_again = [&] { return load_within_memory(input); }});
 }
 
 int demo_command(const CommandLine& line) {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -22,6 +23,8 @@
 #include "daemon/quantities.hpp"
 #include "daemon/reload.hpp"
 #include "ingest/server.hpp"
+#include "spool/directory.hpp"
+#include "spool/lock_file.hpp"
 #include "spool/spool.hpp"
 #include "uploader/uploader.hpp"
 
@@ -31,6 +34,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+constexpr milliseconds kLockLook{50};
 constexpr milliseconds kLook{1000};  // at the configuration file
 
 class Daemon {
@@ -48,7 +52,8 @@ class Daemon {
     }
     settings_.ingest.instance = settings_.uploader.instance = sources_.instance = mint_span_id().hex();
 
-    auto spool = spool::Spool::open(settings_.spool, [](std::string_view wait) { spdlog::warn("{}", wait); });
+    if (const auto free = wait_for_the_spool(); !free) return free;
+    auto spool = spool::Spool::open(settings_.spool);
     if (!spool) return std::unexpected(spool.error().in("spool"));
     spool_ = std::move(*spool);
 
@@ -125,6 +130,21 @@ class Daemon {
   }
 
  private:
+  // Another daemon may be about to leave it; a signal to stop ends the wait.
+  Result<> wait_for_the_spool() {
+    const auto until = Clock::now() + std::exchange(settings_.spool.lock_wait, std::chrono::seconds(0));
+    bool told = false;
+    while (const auto holder = spool::LockFile::holder(spool::Layout{settings_.spool.directory}.lock())) {
+      const auto left = std::chrono::ceil<std::chrono::seconds>(until - Clock::now());
+      if (left.count() <= 0) break;
+      if (!std::exchange(told, true))
+        spdlog::warn("the spool is in use by {}: waiting up to {} s for it to leave", *holder, left.count());
+      if (const auto signal = next_signal(kLockLook); signal && *signal != SIGHUP)
+        return fail(ErrorKind::cancelled, fmt::format("told to stop while {} has the spool", *holder));
+    }
+    return {};
+  }
+
   void reload() {
     if (!callbacks_.load_again) return;
     notify_reloading();

@@ -34,6 +34,5 @@ inline constexpr int kListenBacklog = 1024;
 
 inline constexpr std::size_t kDatagramsAtOnce = 32;
 inline constexpr std::size_t kDatagramBytes = 64U << 10;
-inline constexpr std::uint64_t kUdpQueueBytes = 16ULL << 20;  // handed to the spool and not yet durable
 
 }  // namespace spanferry::ingest

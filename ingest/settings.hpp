@@ -39,6 +39,7 @@ struct Settings {
   std::chrono::milliseconds idle_timeout{75000};    // between requests
   std::chrono::milliseconds write_timeout{10000};   // for an answer to be taken
   std::uint64_t udp_receive_buffer_bytes = 8ULL << 20;
+  std::uint64_t udp_queue_bytes = 16ULL << 20;  // handed to the spool and not yet durable
   std::vector<RouteRule> routes;
   HandedSockets handed;
   std::string instance;  // a request whose X-Spanferry-Hop is this one has come back to us: 508

@@ -192,7 +192,7 @@ class UdpDoor::Impl {
   void append(std::vector<spool::Entry> entries, std::uint64_t bytes, std::uint64_t spans,
               std::uint64_t datagrams) {
     // Only this thread adds, so what is looked at here can only shrink meanwhile.
-    if (shared_->queued_bytes.load() + bytes > kUdpQueueBytes) {
+    if (shared_->queued_bytes.load() + bytes > settings_.udp_queue_bytes) {
       shared_->counters->reject(Rejection::udp_queue_full, datagrams);
       return;
     }

@@ -11,7 +11,10 @@
 namespace spanferry::spool {
 
 CommitLoop::CommitLoop(const Settings& settings, Parts parts)
-    : durability_(settings.durability), sync_interval_(settings.sync_interval), parts_(std::move(parts)) {}
+    : durability_(settings.durability),
+      sync_interval_(settings.sync_interval),
+      group_bytes_(settings.memory.group_bytes),
+      parts_(std::move(parts)) {}
 
 void CommitLoop::start() {
   thread_ = std::thread([this] {
@@ -107,7 +110,7 @@ bool CommitLoop::next_group(Group& group) {
     }
   }
   std::size_t bytes = 0;
-  while (!queue_.empty() && (group.appends.empty() || bytes + queue_.front().bytes <= kGroupBytes)) {
+  while (!queue_.empty() && (group.appends.empty() || bytes + queue_.front().bytes <= group_bytes_)) {
     bytes += queue_.front().bytes;
     queued_bytes_ -= queue_.front().bytes;
     group.appends.push_back(std::move(queue_.front()));

@@ -82,6 +82,7 @@ class CommitLoop {
 
   const Durability durability_;
   const std::chrono::milliseconds sync_interval_;
+  const std::size_t group_bytes_;
   Parts parts_;
   GroupWriter writer_;
   std::vector<Rider*> riders_;  // guarded by mutex_

@@ -17,7 +17,8 @@ namespace spanferry::spool {
 
 class HotRecords {
  public:
-  explicit HotRecords(const Boundary& end) : end_(end) {}
+  explicit HotRecords(const Boundary& end, std::size_t max_bytes = kHotBytes)
+      : max_bytes_(max_bytes), end_(end) {}
 
   // Makes records visible: they follow the last ones without a hole, and `end` follows them.
   void publish(std::vector<Record> records, const Boundary& end);
@@ -39,7 +40,7 @@ class HotRecords {
   mutable std::mutex mutex_;
   std::deque<Record> records_;  // [first_seq(), end_.seq)
   std::size_t bytes_ = 0;
-  std::size_t max_bytes_ = kHotBytes;
+  std::size_t max_bytes_;
   Boundary end_;
 };
 

@@ -1,4 +1,5 @@
 // The housekeeping thread of the spool: measures, trims, keeps the local view up, in bounded steps.
+#include <algorithm>
 #include <chrono>
 #include <limits>
 
@@ -35,7 +36,9 @@ void SpoolImpl::housekeep() {
     if (calm) view_.step();
     trimmer_.step(calm ? view_.next() : std::numeric_limits<Seq>::max());
     compress_ = trimmer_.will_stay();
-    hot_.limit(trimmer_.is_behind(kHotReachBytes) ? kUnreadHotBytes : kHotBytes);
+    hot_.limit(trimmer_.is_behind(kHotReachBytes)
+                   ? std::min<std::size_t>(kUnreadHotBytes, settings_.memory.hot_bytes)
+                   : settings_.memory.hot_bytes);
     shrink_dead_letters();
     if (!held_) keep_reserve_file(opening_.layout, settings_.min_free_bytes);
     lock.lock();

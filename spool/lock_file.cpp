@@ -39,8 +39,8 @@ Result<std::unique_ptr<LockFile>> LockFile::take(const std::string& path, std::c
     if (std::chrono::steady_clock::now() >= deadline) {
       return fail(ErrorKind::unavailable,
                   fmt::format("the spool is in use by {}: stop it, or give this one another spool.directory "
-                              "(lock file {}, waited {} ms)",
-                              holder_of(fd), path, wait.count()));
+                              "(lock file {})",
+                              holder_of(fd), path));
     }
     if (!told && on_wait) {
       on_wait(fmt::format("the spool is in use by {}: waiting up to {} s for it to leave", holder_of(fd),

@@ -29,7 +29,8 @@ Result<std::unique_ptr<Spool>> open_spool(const Settings& settings,
   StoreOpening opening{.layout = layout,
                        .positions = std::make_shared<TrimPositions>(),
                        .events = std::make_shared<StoreEvents>(),
-                       .env = internals.env};
+                       .env = internals.env,
+                       .memory = settings.memory};
   auto recovered = recover_store(opening);
   if (!recovered) return std::unexpected(recovered.error().in("spool"));
   return std::make_unique<SpoolImpl>(settings, internals, std::move(*lock), std::move(opening),

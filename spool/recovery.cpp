@@ -108,7 +108,8 @@ StoreOptions store_options(const StoreOpening& opening) {
           .positions = opening.positions,
           .events = opening.events,
           .env = opening.env,
-          .create = !store_exists(opening.layout.store())};
+          .create = !store_exists(opening.layout.store()),
+          .memory = opening.memory};
 }
 
 Result<std::string> set_aside(const Layout& layout) {

@@ -34,6 +34,7 @@ struct StoreOpening {
   std::shared_ptr<TrimPositions> positions;
   std::shared_ptr<StoreEvents> events;
   rocksdb::Env* env = nullptr;
+  MemorySettings memory{};
 };
 
 // At start. Errors: io, full, unsupported (written by a newer version): what an operator must solve.

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "spool/limits.hpp"
+
 namespace spanferry::spool {
 
 enum class Durability : std::uint8_t {
@@ -17,6 +19,15 @@ enum class Durability : std::uint8_t {
 enum class WhenFull : std::uint8_t { reject, drop_oldest };
 
 inline constexpr std::uint64_t kMinMaxBytes = 96ULL << 20;
+
+// What of the spool's memory follows the memory there is; the rest stands in limits.hpp.
+struct MemorySettings {
+  std::uint64_t hot_bytes = kHotBytes;               // newest payloads
+  std::uint64_t log_buffer_bytes = kLogBufferBytes;  // one memtable of the log, of kLogBuffers
+  std::uint64_t held_bytes = kHeldBytes;             // instead, while the disk is full
+  std::uint64_t block_cache_bytes = kBlockCacheBytes;
+  std::uint64_t group_bytes = kGroupBytes;  // of one commit group
+};
 
 struct Settings {
   std::string directory;  // absolute; made with mode 0700 if missing
@@ -33,6 +44,7 @@ struct Settings {
   std::uint64_t parked_max_bytes = 0;  // 0: a quarter of max_bytes
   std::uint64_t dead_letter_max_bytes = 256ULL << 20;
   std::chrono::seconds lock_wait{30};  // for another process to leave the directory
+  MemorySettings memory;
 };
 
 }  // namespace spanferry::spool

@@ -35,7 +35,7 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
       opening_(std::move(opening)),
       filesystem_(filesystem_name(opening_.layout.root)),
       place_warnings_(warnings_of_place(opening_.layout.root, filesystem_)),
-      hot_(recovered.end),
+      hot_(recovered.end, settings.memory.hot_bytes),
       place_(recovered.first),
       budget_(settings_, opening_.layout),
       cursors_(internals.orphan_grace),

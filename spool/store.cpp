@@ -48,7 +48,7 @@ rocksdb::DBOptions db_options(const StoreOptions& options) {
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
   db.wal_compression = rocksdb::kNoCompression;
   db.recycle_log_file_num = 0;  // our own WAL check reads the plain format
-  db.max_total_wal_size = options.hold_memtables ? kHeldBytes : kWalBytes;
+  db.max_total_wal_size = options.hold_memtables ? options.memory.held_bytes : kWalBytes;
   db.avoid_flush_during_recovery = true;
   db.avoid_flush_during_shutdown = true;       // a clean stop flushes by itself, a failed store must not
   db.allow_concurrent_memtable_write = false;  // one thread writes
@@ -80,7 +80,8 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const StoreOptions& o
   switch (family) {
     case Family::log:
       // Tables come in order of seq and never overlap: they move down one by one, without being rewritten.
-      cf.write_buffer_size = options.hold_memtables ? kHeldBytes : kLogBufferBytes;
+      cf.write_buffer_size =
+          options.hold_memtables ? options.memory.held_bytes : options.memory.log_buffer_bytes;
       cf.max_write_buffer_number = kLogBuffers;
       cf.num_levels = 2;
       cf.level0_file_num_compaction_trigger = 1;
@@ -115,7 +116,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const StoreOptions& o
 Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
   if (!checksum_is_overridden())
     spdlog::debug("spool: RocksDB takes its checksums by itself, which is slower");
-  const auto cache = rocksdb::NewLRUCache(kBlockCacheBytes, 0);
+  const auto cache = rocksdb::NewLRUCache(options.memory.block_cache_bytes, 0);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(Family::parked, options, cache));
   for (std::size_t i = 0; i < kFamilies; ++i) {
@@ -128,7 +129,7 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
           ? rocksdb::DB::OpenForReadOnly(db_options(options), options.directory, descriptors, &handles, &db)
           : rocksdb::DB::Open(db_options(options), options.directory, descriptors, &handles, &db);
   if (!status.ok()) return std::unexpected(error_of(status, "cannot open the store " + options.directory));
-  std::unique_ptr<Store> store(new Store);
+  std::unique_ptr<Store> store(new Store(options.memory));
   store->db_.reset(db);
   store->default_family_ = handles.front();
   std::copy(handles.begin() + 1, handles.end(), store->families_.begin());
@@ -151,7 +152,7 @@ Result<> Store::flush() {
 
 Result<> Store::release() {
   auto status =
-      db_->SetOptions(family(Family::log), {{"write_buffer_size", std::to_string(kLogBufferBytes)}});
+      db_->SetOptions(family(Family::log), {{"write_buffer_size", std::to_string(log_buffer_bytes_)}});
   if (status.ok()) status = db_->SetDBOptions({{"max_total_wal_size", std::to_string(kWalBytes)}});
   if (!status.ok()) return std::unexpected(error_of(status, "cannot go back to small write buffers"));
   return {};

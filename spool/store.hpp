@@ -11,6 +11,7 @@
 #include <rocksdb/env.h>
 
 #include "model/result.hpp"
+#include "spool/settings.hpp"
 #include "spool/trim_filter.hpp"
 
 namespace spanferry::spool {
@@ -35,6 +36,7 @@ struct StoreOptions {
   bool read_only = false;       // beside the process that holds it
   // Keep what the WAL holds in memory and flush nothing, until release(): on a full disk a flush would fail.
   bool hold_memtables = false;
+  MemorySettings memory{};
 };
 
 class Store {
@@ -52,7 +54,8 @@ class Store {
   Result<> release();
 
  private:
-  Store() = default;
+  explicit Store(const MemorySettings& memory) : log_buffer_bytes_(memory.log_buffer_bytes) {}
+  const std::uint64_t log_buffer_bytes_;
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilies> families_{};
   rocksdb::ColumnFamilyHandle* default_family_ = nullptr;

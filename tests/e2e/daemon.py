@@ -22,7 +22,7 @@ class Daemon:
     """Files: config, spool and log below `directory`. Settings are sections of the configuration file; they go
     over the defaults here key by key."""
 
-    def __init__(self, directory, destinations=(), env=None, spool_directory=None, start=True, **settings):
+    def __init__(self, directory, destinations=(), env=None, spool_directory=None, start=True, within=(), **settings):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True)
         self.spool = pathlib.Path(spool_directory or self.directory / "spool")
@@ -41,6 +41,7 @@ class Daemon:
             else:
                 self.config[section] = values
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(OURS)} | (env or {})
+        self.within = within  # a command that execs the rest of its line
         self.process = None
         self.kills = 0
         self.sent = accounts.sent_to(self.address, afresh=True)
@@ -56,7 +57,7 @@ class Daemon:
         began = time.monotonic()
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "run", "--config", self.directory / "spanferry.yaml"], env=self.env, stdout=log, stderr=log
+                [*self.within, BINARY, "run", "--config", self.directory / "spanferry.yaml"], env=self.env, stdout=log, stderr=log
             )
         wait_until(self._ready, lambda: f"a ready daemon\n{self.log_tail()}", seconds, every=0.005)
         took_ms = (time.monotonic() - began) * 1e3

@@ -61,7 +61,7 @@ TEST_F(Udp, ASpoolThatIsSlowMakesTheQueueFullAndNotLonger) {
   EXPECT_TRUE(spool.wait_for_records(spool.appends()));
   std::uint64_t bytes = 0;
   for (const Record& record : spool.records()) bytes += record.payload->size();
-  EXPECT_LE(bytes, ingest::kUdpQueueBytes);
+  EXPECT_LE(bytes, ingest::Settings{}.udp_queue_bytes);
 }
 
 TEST_F(Udp, WhatTheKernelHoldsIsTakenBeforeTheDoorCloses) {
