@@ -105,6 +105,13 @@ Result<Answer> post(const DaemonAddress& daemon, const std::string& path, std::s
   return perform(curl, daemon, path);
 }
 
+Result<Answer> call(const DaemonAddress& daemon, const std::string& method, const std::string& path) {
+  CurlHandles curl;
+  if (!curl.easy) return fail(ErrorKind::internal, "libcurl gives no handle");
+  curl_easy_setopt(curl.easy.get(), CURLOPT_CUSTOMREQUEST, method.c_str());
+  return perform(curl, daemon, path);
+}
+
 Result<> send_datagram(const DaemonAddress& daemon, std::string_view bytes) {
   if (daemon.udp.empty()) return fail(ErrorKind::configuration, "listen.udp is off");
   if (bytes.size() > kMaxDatagramBytes)

@@ -25,6 +25,8 @@ struct Answer {
 Result<Answer> get(const DaemonAddress& daemon, const std::string& path_and_query);
 Result<Answer> post(const DaemonAddress& daemon, const std::string& path, std::string_view content_type,
                     std::string_view body);
+// Any method, without a body.
+Result<Answer> call(const DaemonAddress& daemon, const std::string& method, const std::string& path);
 // One datagram. Errors: too_large, io, configuration.
 Result<> send_datagram(const DaemonAddress& daemon, std::string_view bytes);
 

@@ -68,6 +68,17 @@ class Parser {
     auto* show =
         with_json(add(*dead, "show", "One dead letter with its reason and answer", Command::dead_show));
     show->add_option("ID", line_.argument, "As `dead list` prints it")->required();
+    const std::string which =
+        "An id as `dead list` prints it, or a destination's name for all of its letters";
+    auto* exported = with_json(
+        add(*dead, "export", "Write them as files: OTLP requests, and letters.jsonl", Command::dead_export));
+    exported->add_option("WHICH", line_.argument, which + "; else all");
+    exported->add_option("--output", line_.output, "The directory to write into")
+        ->required()
+        ->type_name("DIR");
+    auto* drop =
+        client(*dead, "drop", "Give dead letters up: their spans count as dropped", Command::dead_drop);
+    drop->add_option("WHICH", line_.argument, which)->required();
     with_json(add(app_, "version", "The version", Command::version));
   }
 

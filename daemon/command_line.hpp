@@ -26,6 +26,8 @@ enum class Command : std::uint8_t {
   spool_forget,
   dead_list,
   dead_show,
+  dead_export,
+  dead_drop,
   version,
 };
 
@@ -37,6 +39,7 @@ struct CommandLine {
   std::string argument;     // trace or dead letter id; destination to forget; file to send, empty or "-":
                             // standard input
   std::string destination;  // dead list: of this one alone
+  std::string output;       // dead export: a directory
   bool json = false, ready = false, live = false, reference = false, metrics_reference = false, udp = false;
 };
 

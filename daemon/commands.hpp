@@ -17,6 +17,8 @@ int spool_inspect_command(const CommandLine& line);
 int spool_forget_command(const CommandLine& line);
 int dead_list_command(const CommandLine& line);
 int dead_show_command(const CommandLine& line);
+int dead_export_command(const CommandLine& line);
+int dead_drop_command(const CommandLine& line);
 int version_command(const CommandLine& line);
 
 }  // namespace spanferry::daemon

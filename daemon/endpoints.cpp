@@ -7,13 +7,14 @@ namespace spanferry::daemon {
 namespace {
 
 constexpr std::string_view kTraces = "/api/spanferry/v1/traces/";
+constexpr std::string_view kDead = "/api/spanferry/v1/dead-letters/";
 
 // A function of the sources and the request, as an endpoint. Health is for every peer, what
 // shows traces or numbers for who may see them.
 template <class Make>
-ingest::Endpoint endpoint(const console::Sources& sources, std::string path, ingest::Audience audience,
-                          Make make) {
-  return {"GET", std::move(path), audience,
+ingest::Endpoint endpoint(const console::Sources& sources, std::string method, std::string path,
+                          ingest::Audience audience, Make make) {
+  return {std::move(method), std::move(path), audience,
           [&sources, make](const ingest::Request& request,
                            std::move_only_function<void(ingest::Response)> reply) {
             auto answer = make(sources, request);
@@ -30,7 +31,7 @@ std::vector<ingest::Endpoint> endpoints(const console::Sources& sources) {
   using ingest::Request;
   std::vector<ingest::Endpoint> all;
   const auto add = [&](std::string path, Audience audience, auto make) {
-    all.push_back(endpoint(sources, std::move(path), audience, make));
+    all.push_back(endpoint(sources, "GET", std::move(path), audience, make));
   };
   add("/livez", Audience::everyone, [](const Sources& s, const Request&) { return console::livez(s); });
   add("/readyz", Audience::everyone,
@@ -51,6 +52,13 @@ std::vector<ingest::Endpoint> endpoints(const console::Sources& sources) {
                          reply({answer.status, std::move(answer.content_type), std::move(answer.body), {}});
                        });
                  }});
+  add(std::string(kDead), Audience::loopback, [](const Sources& s, const Request& r) {
+    return console::dead_letter(s, r.path.substr(kDead.size()));
+  });
+  all.push_back(endpoint(sources, "DELETE", std::string(kDead), Audience::loopback,
+                         [](const Sources& s, const Request& r) {
+                           return console::drop_dead_letters(s, r.path.substr(kDead.size()));
+                         }));
   return all;
 }
 

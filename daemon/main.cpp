@@ -30,6 +30,10 @@ int dispatch(const spanferry::daemon::CommandLine& line) {
       return dead_list_command(line);
     case Command::dead_show:
       return dead_show_command(line);
+    case Command::dead_export:
+      return dead_export_command(line);
+    case Command::dead_drop:
+      return dead_drop_command(line);
     case Command::version:
       return version_command(line);
   }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "daemon/commands.hpp"
+#include "daemon/dead_export.hpp"
 #include "daemon/find_daemon.hpp"
 #include "daemon/show_spool.hpp"
 #include "spool/spool.hpp"
@@ -14,10 +15,7 @@ namespace spanferry::daemon {
 namespace {
 
 std::expected<std::string, int> spool_directory(const CommandLine& line) {
-  const auto loaded = config::load({.file = line.config_file,
-                                    .flags = line.flags,
-                                    .environment = config::this_environment(),
-                                    .machine = config::this_machine()});
+  const auto loaded = config::load(input_of(line));
   if (loaded) return loaded->settings.spool.directory;
   for (const auto& problem : loaded.error()) fmt::print(stderr, "{}\n", problem);
   return std::unexpected(kUsage);
@@ -80,6 +78,18 @@ int dead_list_command(const CommandLine& line) {
     fmt::print("{}\n", dead_letters_json(*letters));
   else
     fmt::print("{}", dead_letters_text(*letters));
+  return kFine;
+}
+
+int dead_export_command(const CommandLine& line) {
+  const auto directory = spool_directory(line);
+  if (!directory) return directory.error();
+  const auto exported = export_dead_letters(*directory, line.argument, line.output);
+  if (!exported) return failed(exported.error());
+  if (line.json)
+    fmt::print("{{\"exported\":{}}}\n", *exported);
+  else
+    fmt::print("{} dead letters are in {}\n", *exported, line.output);
   return kFine;
 }
 

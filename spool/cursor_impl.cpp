@@ -248,6 +248,7 @@ void CursorImpl::written() {
 
 void CursorImpl::durable() {
   const std::scoped_lock lock(mutex_);
+  for (const auto& key : in_flight_.dropped) dropping_.erase(key.key);
   in_flight_ = {};
   dead_dirty_ = clearing_ = false;
   if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
@@ -367,18 +368,23 @@ Seq CursorImpl::whole_boundary(Seq seq) const {
   return progress_.whole_boundary(seq);
 }
 
-void CursorImpl::drop_dead(std::vector<DeadKey> keys) {
+std::uint64_t CursorImpl::drop_dead(std::vector<DeadKey> keys) {
+  std::uint64_t dropped = 0;
   {
     const std::scoped_lock lock(mutex_);
     for (auto& key : keys) {
+      if (!dropping_.insert(key.key).second) continue;
+      ++dropped;
       count_dead(key.bytes, key.spans, -1);
       progress_.move_counts(Outcome::dead, Outcome::dropped, key.spans);
       changes_.dropped.push_back(std::move(key));
     }
+    if (dropped == 0) return 0;
     dead_dirty_ = true;
     changed_locked();
   }
   log_.wake();
+  return dropped;
 }
 
 void CursorImpl::touch() {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "spool/cursor.hpp"
@@ -77,7 +78,8 @@ class CursorImpl final : public Cursor, public Rider {
     std::string key;
     std::uint64_t bytes = 0, spans = 0;
   };
-  void drop_dead(std::vector<DeadKey> keys);
+  // Returns how many were not being given up already.
+  std::uint64_t drop_dead(std::vector<DeadKey> keys);
   void touch();  // write it, though nothing moved
 
  private:
@@ -104,6 +106,7 @@ class CursorImpl final : public Cursor, public Rider {
   DeadStats dead_;
   Changes changes_;                                               // since the last write
   Changes in_flight_;                                             // written, not durable yet
+  std::unordered_set<std::string> dropping_;                      // keys of both, given up
   std::vector<std::move_only_function<void()>> waiters_;          // for what is to be written
   std::vector<std::move_only_function<void()>> waiters_writing_;  // for what is being written
   bool dirty_ = false;

@@ -133,6 +133,22 @@ Result<std::vector<DeadLetter>> list_dead(const std::string& directory, std::str
   return read_dead_letters(**store, destination, limit);
 }
 
+Result<> each_dead(const std::string& directory, std::string_view which,
+                   const std::function<bool(const DeadLetter&)>& use) {
+  auto store = open_read_only(Layout{directory});
+  if (!store) return std::unexpected(store.error());
+  const auto prefix = dead_range(which);
+  if (!prefix) return {};
+  const std::unique_ptr<rocksdb::Iterator> it(
+      (*store)->db().NewIterator(rocksdb::ReadOptions(), (*store)->family(Family::dead)));
+  for (it->Seek(*prefix); it->Valid() && view(it->key()).starts_with(*prefix); it->Next()) {
+    const auto letter = decode_dead_letter(view(it->value()));
+    if (letter && !use(*letter)) break;
+  }
+  if (!it->status().ok()) return std::unexpected(error_of(it->status(), "cannot read the dead letters"));
+  return {};
+}
+
 Result<std::optional<DeadLetter>> show_dead(const std::string& directory, std::string_view id) {
   auto store = open_read_only(Layout{directory});
   if (!store) return std::unexpected(store.error());

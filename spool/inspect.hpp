@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -46,6 +47,9 @@ Result<Inspection> inspect(const std::string& directory);
 // Oldest first; an empty destination means all.
 Result<std::vector<DeadLetter>> list_dead(const std::string& directory, std::string_view destination,
                                           std::size_t limit = 1000);
+// One after the other, until `use` says false: that of an id, those of a destination by its name, or all.
+Result<> each_dead(const std::string& directory, std::string_view which,
+                   const std::function<bool(const DeadLetter&)>& use);
 Result<std::optional<DeadLetter>> show_dead(const std::string& directory, std::string_view id);
 
 }  // namespace spanferry::spool

@@ -107,6 +107,11 @@ std::optional<std::string> dead_key_of_id(std::string_view id) {
   return dead_key(id, seq, *trace, *span);
 }
 
+std::optional<std::string> dead_range(std::string_view which) {
+  if (which.empty()) return std::string();
+  return which.contains('/') ? dead_key_of_id(which) : dead_prefix(which);  // a name has no slash
+}
+
 std::string prefix_end(std::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();

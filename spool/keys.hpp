@@ -49,6 +49,9 @@ std::string dead_prefix(std::string_view destination);
 std::string dead_key(std::string_view destination, Seq seq, const TraceId& trace, const SpanId& span);
 // From "DESTINATION/SEQ/TRACE/SPAN"; nothing if it is not of that form.
 std::optional<std::string> dead_key_of_id(std::string_view id);
+// What the keys begin with that `which` names: one letter by its id, all of a destination by its name, all if
+// it is empty. Nothing if it looks like an id and is none.
+std::optional<std::string> dead_range(std::string_view which);
 
 // The first key that does not start with `prefix`, for iterating it; empty when there is none.
 std::string prefix_end(std::string_view prefix);

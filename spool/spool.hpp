@@ -126,6 +126,10 @@ class Spool {
 
   virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view destination, std::size_t limit) = 0;
   virtual Result<std::optional<DeadLetter>> dead_letter(std::string_view id) = 0;
+  // Gives up one dead letter, by its id, or all of a destination, by its name: their spans count as dropped.
+  // Waits until that is in the kernel; returns how many they were. Errors: not_found, io, unavailable. Not to
+  // be called on the commit thread.
+  virtual Result<std::uint64_t> drop_dead_letters(std::string_view which) = 0;
 
   // The local view: newest first, at most `limit`, received before `before_seq` (0: from the end).
   virtual Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq = 0) = 0;

@@ -48,6 +48,7 @@ class SpoolImpl final : public Spool {
   Result<std::optional<std::string>> load(std::string_view key) override;
   Result<std::vector<DeadLetter>> dead_letters(std::string_view destination, std::size_t limit) override;
   Result<std::optional<DeadLetter>> dead_letter(std::string_view id) override;
+  Result<std::uint64_t> drop_dead_letters(std::string_view which) override;
   Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq) override {
     return view_.list(limit, before_seq);
   }
@@ -61,6 +62,8 @@ class SpoolImpl final : public Spool {
   [[nodiscard]] std::int64_t received_ns(Seq seq);
   void note_gap(const Gap& gap);
   [[nodiscard]] std::vector<RemovedDestination> removed() const;
+  // Dead letters behind the key `after`, a few at a time.
+  Result<std::vector<CursorImpl::DeadKey>> next_dead(std::string_view which, std::string_view after);
 
   void housekeep();
   void shrink_dead_letters();

@@ -215,6 +215,20 @@ TEST_F(Console, DeadLettersAreListed) {
   EXPECT_TRUE(json.at("/dead_letters/0/span_id").is_null());
 }
 
+TEST_F(Console, ADeadLetterIsShownWithItsPayloadUntilItIsDropped) {
+  spool::DeadLetter letter;
+  letter.destination = "workspace";
+  letter.seq = 4;
+  letter.trace_id = *TraceId::from_hex(kTrace);
+  letter.payload = "ab";
+  spool.add_dead_letter(letter);
+  EXPECT_EQ(Parsed(dead_letter(sources, letter.id()).body).text("/payload"), "YWI=");
+  EXPECT_EQ(dead_letter(sources, "workspace/5/x/y").status, 404);
+  EXPECT_EQ(Parsed(drop_dead_letters(sources, letter.id()).body).number("/dropped"), 1);
+  EXPECT_EQ(dead_letter(sources, letter.id()).status, 404);
+  EXPECT_EQ(drop_dead_letters(sources, "workspace").status, 404);
+}
+
 TEST_F(Console, IsReadyWheneverSpansAreTakenWhateverTheDestinationsDo) {
   const Reply ready = readyz(sources, "");
   EXPECT_EQ(ready.status, 200);

@@ -115,7 +115,18 @@ class FakeSpool final : public spool::Spool {
     return std::vector(letters_.begin(),
                        letters_.begin() + static_cast<std::ptrdiff_t>(std::min(limit, letters_.size())));
   }
-  Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view) override { return std::nullopt; }
+  Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view id) override {
+    for (const auto& letter : letters_)
+      if (letter.id() == id) return letter;
+    return std::nullopt;
+  }
+  Result<std::uint64_t> drop_dead_letters(std::string_view which) override {
+    const auto dropped = std::erase_if(letters_, [which](const spool::DeadLetter& letter) {
+      return letter.id() == which || letter.destination == which;
+    });
+    if (dropped == 0) return fail(ErrorKind::not_found, "no such letter");
+    return dropped;
+  }
   Result<std::vector<spool::TraceSummary>> traces(std::size_t limit, Seq before) override {
     std::vector<spool::TraceSummary> found;
     for (const auto& summary : summaries_) {

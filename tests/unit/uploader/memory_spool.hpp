@@ -166,6 +166,7 @@ class MemorySpool final : public spool::Spool {
   }
   Result<std::vector<spool::DeadLetter>> dead_letters(std::string_view, std::size_t) override { return {}; }
   Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view) override { return std::nullopt; }
+  Result<std::uint64_t> drop_dead_letters(std::string_view) override { return 0; }
   Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return {}; }
   SpoolStatus status() const override {
     const std::lock_guard lock(mutex_);
