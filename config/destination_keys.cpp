@@ -54,7 +54,7 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 25> kKeys{{
+const std::array<DestinationKey, 27> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -135,6 +135,24 @@ const std::array<DestinationKey, 25> kKeys{{
      "databricks mlflow otlp",
      [](Destination& d, const Value& v) {
        return d.from = text(v) == "now" ? uploader::From::now : uploader::From::oldest, std::string();
+     }},
+    {{"when_behind", Type::choice, "", "block for the first destination, drop for the others",
+      "Whether the log waits for this destination (`block`: it may fill the spool, and senders then get "
+      "503), "
+      "or gives up what is too old for it alone (`drop`, counted).",
+      0, UINT64_MAX, "block|drop"},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) {
+       return d.when_behind = text(v) == "block" ? uploader::WhenBehind::block : uploader::WhenBehind::drop,
+              std::string();
+     }},
+    {{"max_lag_bytes", Type::size, "0", "",
+      "With `when_behind: drop`: how far back in the log this destination may be. 0: half of "
+      "spool.max_bytes.",
+      0, 1024ULL * 1024 * 1024 * 1024 * 1024},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) {
+       return d.max_lag_bytes = std::get<std::uint64_t>(v), std::string();
      }},
     {{"assemble.quiet", Type::duration, "2s", "",
       "A trace whose root span has ended is sent after this long without news.", 0, kDay},

@@ -43,7 +43,7 @@ std::string set_directory(Settings& s, const Value& v) {
   return {};
 }
 
-const std::array<Key, 20> kKeys{{
+const std::array<Key, 21> kKeys{{
     {{"listen.http", Type::addresses, "[127.0.0.1:4318, \"[::1]:4318\"]", "",
       "Where OTLP/HTTP, the JSON API, metrics and health are served: IP:PORT, one or a list. Port 0 takes "
       "any free port; `off` or \"\" closes the door."},
@@ -110,6 +110,11 @@ const std::array<Key, 20> kKeys{{
     {{"spool.retain.age", Type::duration, "", "1h; with `local` alone 30d",
       "How long a delivered trace is listed in the local view.", 0, 3650 * kDay},
      [](Settings& s, const Value& v) { return s.spool.retain_age = seconds(v), std::string(); }},
+    {{"spool.parked_max_bytes", Type::size, "", "a quarter of max_bytes",
+      "What may wait apart from the log because a destination refuses its experiment for now; part of "
+      "spool.max_bytes. Beyond it senders of that experiment get 503.",
+      kMiB, 1024 * kTiB},
+     [](Settings& s, const Value& v) { return s.spool.parked_max_bytes = number(v), std::string(); }},
     {{"spool.dead_letter_max_bytes", Type::size, "256MiB", "",
       "What refused spans that were set aside may take; part of spool.max_bytes, and at most a quarter of it "
       "unless this is set.",

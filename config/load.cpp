@@ -169,6 +169,7 @@ class Loader {
       if (!names.insert(destination->name).second)
         problems_.add(raw.where, raw.label + ".name",
                       fmt::format("'{}' is taken by another destination", destination->name));
+      decide_when_behind(raw, *destination);
       destinations.push_back(std::move(*destination));
     }
     if (destinations.empty() && !listed) {
@@ -193,6 +194,23 @@ class Loader {
                   .where = fmt::format("{}: {}.profile", it->second.where, raw.label)},
                  input_.environment, input_.machine, problems_);
     return problems_.lines.size() == before;
+  }
+
+  // The log waits for the first destination and not for the others, unless they say so.
+  void decide_when_behind(const RawDestination& raw, uploader::DestinationSettings& destination) {
+    using uploader::WhenBehind;
+    if (destination.kind == uploader::Kind::local) return;
+    const auto said = raw.values.find("when_behind");
+    if (said == raw.values.end() || said->second.blank()) {
+      const bool is_first = std::ranges::all_of(loaded_.settings.uploader.destinations, [](const auto& d) {
+        return d.kind == uploader::Kind::local;
+      });
+      destination.when_behind = is_first ? WhenBehind::block : WhenBehind::drop;
+      loaded_.shown.push_back({raw.label + ".when_behind", is_first ? "block" : "drop", "default"});
+    }
+    if (destination.when_behind == WhenBehind::block && destination.max_lag_bytes != 0)
+      problems_.add(raw.where, raw.label + ".max_lag_bytes",
+                    "has no meaning with when_behind: block, which waits as long as it takes");
   }
 
   void show(std::string_view path, std::string value, std::string origin) {
@@ -222,6 +240,7 @@ class Loader {
     // Never more than a small spool can spare.
     decide("spool.dead_letter_max_bytes", spool.dead_letter_max_bytes,
            std::min<std::uint64_t>(256ULL << 20, spool.max_bytes / 4));
+    decide("spool.parked_max_bytes", spool.parked_max_bytes, spool.max_bytes / 4);
     decide("spool.retain.bytes", spool.retain_bytes,
            spool.local_only ? std::min<std::uint64_t>(2ULL << 30, spool.max_bytes / 2) : 16ULL << 20);
     if (!said_.contains("spool.retain.age")) {
@@ -238,6 +257,9 @@ class Loader {
     };
     if (settings.spool.dead_letter_max_bytes > settings.spool.max_bytes)
       problems_.add(origin("spool.dead_letter_max_bytes"), "spool.dead_letter_max_bytes",
+                    "is larger than spool.max_bytes, of which it is a part");
+    if (settings.spool.parked_max_bytes > settings.spool.max_bytes)
+      problems_.add(origin("spool.parked_max_bytes"), "spool.parked_max_bytes",
                     "is larger than spool.max_bytes, of which it is a part");
     if (settings.spool.retain_bytes > settings.spool.max_bytes)
       problems_.add(origin("spool.retain.bytes"), "spool.retain.bytes",

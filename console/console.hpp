@@ -43,9 +43,11 @@ Reply trace(const Sources& sources, std::string_view id);  // GET /api/spanferry
 Reply dead_letters(const Sources& sources, std::string_view query);  // GET /api/spanferry/v1/dead-letters
 // POST /api/spanferry/v1/spool/forget?name=; `reply` is called once that is durable, on another thread.
 void forget(const Sources& sources, std::string_view query, std::move_only_function<void(Reply)> reply);
-Reply dead_letter(const Sources& sources, std::string_view id);      // GET /api/spanferry/v1/dead-letters/ID
+Reply dead_letter(const Sources& sources, std::string_view id);  // GET /api/spanferry/v1/dead-letters/ID
 // DELETE /api/spanferry/v1/dead-letters/WHICH: an id, or a destination's name for all of its letters.
 Reply drop_dead_letters(const Sources& sources, std::string_view which);
+// POST /api/spanferry/v1/dead-letters/WHICH/retry
+Reply retry_dead_letters(const Sources& sources, std::string_view which);
 Reply livez(const Sources& sources);
 // ?destinations: they decide too. `with_reasons`: also what the far sides said, which is not for every peer.
 Reply readyz(const Sources& sources, std::string_view query, bool with_reasons = true);

@@ -72,4 +72,8 @@ Reply drop_dead_letters(const Sources& sources, std::string_view which) {
   return changed("dropped", sources.spool->drop_dead_letters(which));
 }
 
+Reply retry_dead_letters(const Sources& sources, std::string_view which) {
+  return changed("retried", sources.spool->retry_dead_letters(which));
+}
+
 }  // namespace spanferry::console

@@ -83,7 +83,15 @@ void write_destination(JsonWriter& json, const DestinationStatus& destination) {
       .field("dead_letters", destination.dead_letters)
       .field("parked_records", destination.parked_records)
       .field("last_error", destination.last_error)
-      .key("accounting");
+      .key("held_routes")
+      .begin_array();
+  for (const HeldRoute& held : destination.held_routes)
+    json.begin_object()
+        .field("route", held.route)
+        .field("reason", held.reason)
+        .field("since_unix_nano", std::to_string(held.since_ns))
+        .end_object();
+  json.end_array().key("accounting");
   write_accounting(json, destination.accounting);
   json.end_object();
 }

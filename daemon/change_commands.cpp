@@ -61,6 +61,11 @@ std::string letters_path(const CommandLine& line) {
 
 }  // namespace
 
+int dead_retry_command(const CommandLine& line) {
+  return make(line, {"POST", letters_path(line) + "/retry", "retried",
+                     [&](spool::Spool& spool) { return spool.retry_dead_letters(line.argument); }});
+}
+
 int dead_drop_command(const CommandLine& line) {
   return make(line, {"DELETE", letters_path(line), "dropped",
                      [&](spool::Spool& spool) { return spool.drop_dead_letters(line.argument); }});

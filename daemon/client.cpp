@@ -108,7 +108,12 @@ Result<Answer> post(const DaemonAddress& daemon, const std::string& path, std::s
 Result<Answer> call(const DaemonAddress& daemon, const std::string& method, const std::string& path) {
   CurlHandles curl;
   if (!curl.easy) return fail(ErrorKind::internal, "libcurl gives no handle");
-  curl_easy_setopt(curl.easy.get(), CURLOPT_CUSTOMREQUEST, method.c_str());
+  if (method == "POST") {
+    curl_easy_setopt(curl.easy.get(), CURLOPT_POSTFIELDS, "");
+    curl_easy_setopt(curl.easy.get(), CURLOPT_POSTFIELDSIZE, 0L);
+  } else {
+    curl_easy_setopt(curl.easy.get(), CURLOPT_CUSTOMREQUEST, method.c_str());
+  }
   return perform(curl, daemon, path);
 }
 

@@ -76,6 +76,8 @@ class Parser {
     exported->add_option("--output", line_.output, "The directory to write into")
         ->required()
         ->type_name("DIR");
+    auto* retry = client(*dead, "retry", "Try dead letters again", Command::dead_retry);
+    retry->add_option("WHICH", line_.argument, which)->required();
     auto* drop =
         client(*dead, "drop", "Give dead letters up: their spans count as dropped", Command::dead_drop);
     drop->add_option("WHICH", line_.argument, which)->required();

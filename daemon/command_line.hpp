@@ -27,6 +27,7 @@ enum class Command : std::uint8_t {
   dead_list,
   dead_show,
   dead_export,
+  dead_retry,
   dead_drop,
   version,
 };

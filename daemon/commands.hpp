@@ -18,6 +18,7 @@ int spool_forget_command(const CommandLine& line);
 int dead_list_command(const CommandLine& line);
 int dead_show_command(const CommandLine& line);
 int dead_export_command(const CommandLine& line);
+int dead_retry_command(const CommandLine& line);
 int dead_drop_command(const CommandLine& line);
 int version_command(const CommandLine& line);
 

@@ -7,6 +7,7 @@ namespace spanferry::daemon {
 namespace {
 
 constexpr std::string_view kTraces = "/api/spanferry/v1/traces/";
+constexpr std::string_view kRetry = "/retry";
 constexpr std::string_view kDead = "/api/spanferry/v1/dead-letters/";
 
 // A function of the sources and the request, as an endpoint. Health is for every peer, what
@@ -59,6 +60,14 @@ std::vector<ingest::Endpoint> endpoints(const console::Sources& sources) {
                          [](const Sources& s, const Request& r) {
                            return console::drop_dead_letters(s, r.path.substr(kDead.size()));
                          }));
+  all.push_back(endpoint(
+      sources, "POST", std::string(kDead), Audience::loopback, [](const Sources& s, const Request& r) {
+        const auto which = r.path.substr(kDead.size());
+        if (which.ends_with(kRetry))
+          return console::retry_dead_letters(s, which.substr(0, which.size() - kRetry.size()));
+        return Reply{404, "application/json",
+                     R"({"error_code":"ENDPOINT_NOT_FOUND","message":"nothing is served at this path"})"};
+      }));
   return all;
 }
 

@@ -32,6 +32,8 @@ int dispatch(const spanferry::daemon::CommandLine& line) {
       return dead_show_command(line);
     case Command::dead_export:
       return dead_export_command(line);
+    case Command::dead_retry:
+      return dead_retry_command(line);
     case Command::dead_drop:
       return dead_drop_command(line);
     case Command::version:

@@ -34,6 +34,12 @@ void write_cursor(JsonWriter& json, const spool::Inspection& inspection,
       .field("records", cursor.pending_records)
       .field("spans", cursor.pending_spans)
       .end_object();
+  json.key("parked")
+      .begin_object()
+      .field("records", cursor.parked.records)
+      .field("spans", cursor.parked.spans)
+      .field("bytes", cursor.parked.bytes)
+      .end_object();
   json.field("intervals", cursor.intervals).field("marks", cursor.marks).field("accepted", cursor.accepted);
   for (std::size_t i = 0; i < kOutcomes; ++i)
     json.field(name(static_cast<Outcome>(i)), cursor.counts.by_outcome[i]);
@@ -92,9 +98,10 @@ std::string inspection_text(const spool::Inspection& found) {
   for (const auto& cursor : found.cursors) {
     const auto dead = dead_of(found, cursor.name);
     out += fmt::format(
-        "{}: at seq {}, pending {} spans in {} records, delivered {}, dead letters {}\n",
+        "{}: at seq {}, pending {} spans in {} records ({} of them parked), delivered {}, dead letters {}\n",
         printable(cursor.name), cursor.position, count_text(static_cast<std::int64_t>(cursor.pending_spans)),
         count_text(static_cast<std::int64_t>(cursor.pending_records)),
+        count_text(static_cast<std::int64_t>(cursor.parked.records)),
         count_text(static_cast<std::int64_t>(cursor.counts[Outcome::delivered])), dead.letters);
   }
   return out;

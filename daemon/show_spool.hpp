@@ -11,8 +11,9 @@ namespace spanferry::daemon {
 std::string inspection_text(const spool::Inspection& inspection);
 // {"directory", "first_seq", "last_seq", "records", "spans", "payload_bytes", "disk_bytes", "appended":
 // {...},
-//  "gaps": [...], "destinations": [{"name", "position", "pending": {"records", "spans"}, "accepted",
-//  OUTCOMES, "dead_letters": {"letters", "spans", "bytes"}}], "quarantine": [...], "set_aside": [...]}
+//  "gaps": [...], "destinations": [{"name", "position", "pending": {"records", "spans"}, "parked": {...},
+//  "accepted", OUTCOMES, "dead_letters": {"letters", "spans", "bytes"}}], "quarantine": [...], "set_aside":
+//  [...]}
 std::string inspection_json(const spool::Inspection& inspection);
 
 // One line a letter: id, status, spans, reason.

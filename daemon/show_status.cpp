@@ -46,6 +46,11 @@ void table(std::string& out, Json status) {
     auto reason = text_of(destination, "reason");
     if (reason.empty()) reason = text_of(destination, "last_error");
     reasons.push_back(well || reason.empty() ? "" : fmt::format("  {}\n", printable(reason)));
+    for (const auto held : list_of(destination, "held_routes"))
+      reasons.back() += fmt::format("  {} is held: {}\n", printable(text_of(held, "route")),
+                                    printable(text_of(held, "reason")));
+    if (const auto parked = integer_of(destination, "parked_records"); parked != 0)
+      reasons.back() += fmt::format("  {} records wait parked\n", count_text(parked));
   }
   if (rows.size() == 1) {
     out += "no destination but the local view: spans are kept and shown here\n";

@@ -178,8 +178,12 @@ Task<Answer> Connection::keep_traces(const Head& head, std::string body, Coding 
       context_.spool.append(std::move(request.entries), std::move(done));
     });
     if (!appended) {
-      const bool full = appended.error().kind == ErrorKind::full;
-      co_return try_later(head, full ? Rejection::full : Rejection::internal, appended.error().sentence);
+      const ErrorKind kind = appended.error().kind;
+      co_return try_later(head,
+                          kind == ErrorKind::full   ? Rejection::full
+                          : kind == ErrorKind::held ? Rejection::route_held
+                                                    : Rejection::internal,
+                          appended.error().sentence);
     }
   }
   context_.counters.accept_http(request.spans);

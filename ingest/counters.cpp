@@ -3,29 +3,16 @@
 namespace spanferry::ingest {
 
 std::string_view name(Rejection rejection) {
-  static constexpr std::array<std::string_view, kRejections> kNames{"malformed",
-                                                                    "unauthorized",
-                                                                    "forbidden",
-                                                                    "not_found",
-                                                                    "method",
-                                                                    "timeout",
-                                                                    "length_required",
-                                                                    "too_large",
-                                                                    "unsupported_media",
-                                                                    "header_too_large",
-                                                                    "full",
-                                                                    "overloaded",
-                                                                    "internal",
-                                                                    "loop",
-                                                                    "refused_spans",
-                                                                    "http2_preface",
-                                                                    "connections",
-                                                                    "disconnected",
-                                                                    "udp_malformed",
-                                                                    "udp_refused_spans",
-                                                                    "udp_kernel_dropped",
-                                                                    "udp_queue_full",
-                                                                    "udp_spool_full"};
+  static constexpr std::array<std::string_view, kRejections> kNames{
+      "malformed",          "unauthorized",   "forbidden",
+      "not_found",          "method",         "timeout",
+      "length_required",    "too_large",      "unsupported_media",
+      "header_too_large",   "full",           "route_held",
+      "overloaded",         "internal",       "loop",
+      "refused_spans",      "http2_preface",  "connections",
+      "disconnected",       "udp_malformed",  "udp_refused_spans",
+      "udp_kernel_dropped", "udp_queue_full", "udp_spool_full",
+      "udp_route_held"};
   return kNames.at(static_cast<std::size_t>(rejection));
 }
 

@@ -25,6 +25,7 @@ enum class Rejection : std::uint8_t {
   unsupported_media,  // 415
   header_too_large,   // 431
   full,               // 503: the spool does not take any more
+  route_held,         // 503: nor of this experiment, which a destination refuses
   overloaded,         // 503: too much in flight
   internal,           // 500
   loop,               // 508
@@ -37,8 +38,9 @@ enum class Rejection : std::uint8_t {
   udp_kernel_dropped,
   udp_queue_full,
   udp_spool_full,
+  udp_route_held,
 };
-inline constexpr std::size_t kRejections = 23;
+inline constexpr std::size_t kRejections = 25;
 std::string_view name(Rejection rejection);
 
 class Counters {

@@ -197,15 +197,17 @@ class UdpDoor::Impl {
       return;
     }
     shared_->queued_bytes += bytes;
-    spool_.append(std::move(entries),
-                  [shared = shared_, bytes, spans, datagrams](const Result<spool::Appended>& done) {
-                    shared->queued_bytes -= bytes;
-                    if (done) {
-                      shared->counters->accept_udp(spans);
-                    } else {
-                      shared->counters->reject(Rejection::udp_spool_full, datagrams);
-                    }
-                  });
+    spool_.append(
+        std::move(entries), [shared = shared_, bytes, spans, datagrams](const Result<spool::Appended>& done) {
+          shared->queued_bytes -= bytes;
+          if (done) {
+            shared->counters->accept_udp(spans);
+          } else {
+            shared->counters->reject(
+                done.error().kind == ErrorKind::held ? Rejection::udp_route_held : Rejection::udp_spool_full,
+                datagrams);
+          }
+        });
   }
 
   static constexpr int kBatchesInTurn = 8;  // of one socket before the others have theirs

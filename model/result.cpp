@@ -5,9 +5,9 @@
 namespace spanferry {
 
 std::string_view name(ErrorKind kind) {
-  static constexpr std::array<std::string_view, 13> kNames{
-      "invalid_input", "too_large",     "unsupported", "not_found", "unavailable", "full",    "timeout",
-      "unauthorized",  "configuration", "damaged",     "io",        "cancelled",   "internal"};
+  static constexpr std::array<std::string_view, 14> kNames{
+      "invalid_input", "too_large",    "unsupported",   "not_found", "unavailable", "full",      "held",
+      "timeout",       "unauthorized", "configuration", "damaged",   "io",          "cancelled", "internal"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

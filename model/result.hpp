@@ -18,6 +18,7 @@ enum class ErrorKind : std::uint8_t {
   not_found,      // the thing named is not there
   unavailable,    // cannot be had now, may be later
   full,           // a budget or the filesystem is exhausted
+  held,           // what it is for waits at its destination, and there is no room to let more wait
   timeout,        // no answer within the time given
   unauthorized,   // the credential is refused
   configuration,  // an operator has to change a setting

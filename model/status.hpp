@@ -50,6 +50,13 @@ enum class DestinationState : std::uint8_t {
 };
 std::string_view name(DestinationState state);
 
+// An experiment or table of which a destination takes nothing for now, while it takes the others.
+struct HeldRoute {
+  std::string route;
+  std::string reason;
+  std::int64_t since_ns = 0;  // unix
+};
+
 struct DestinationStatus {
   std::string name;
   std::string kind;  // databricks | mlflow | otlp | local
@@ -65,6 +72,7 @@ struct DestinationStatus {
   std::uint64_t requests = 0;
   std::uint64_t dead_letters = 0;
   std::uint64_t parked_records = 0;
+  std::vector<HeldRoute> held_routes;
   Accounting accounting;
 };
 

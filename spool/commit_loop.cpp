@@ -225,6 +225,10 @@ void CommitLoop::publish(Group group) {
   if (group.appends.empty()) return;
   parts_.hot.publish(std::move(group.records), group.end);
   for (std::size_t i = 0; i < group.appends.size(); ++i) group.appends[i].done(group.places[i]);
+  tell();
+}
+
+void CommitLoop::tell() {
   const std::scoped_lock lock(subscribers_->mutex);
   for (const auto& notify : subscribers_->list) notify();
 }

@@ -48,6 +48,7 @@ class CommitLoop {
   void add(Rider* rider);  // outlives the loop
   void wake();             // a rider has changes
   Spool::Subscription subscribe(std::function<void()> notify);
+  void tell();  // the subscribers, that there is something to read
 
   [[nodiscard]] std::uint64_t groups() const { return groups_; }
   [[nodiscard]] std::uint64_t syncs() const { return syncs_; }

@@ -15,6 +15,7 @@
 #include "model/record.hpp"
 #include "model/status.hpp"
 #include "spool/dead_letter.hpp"
+#include "spool/parked.hpp"
 
 namespace spanferry::spool {
 
@@ -28,6 +29,7 @@ struct Settled {
   std::optional<TraceId> trace;  // nothing: all that is left of the record
   SpanCounts counts;             // how these spans left
   std::vector<DeadLetter> dead;  // written in the same batch
+  std::vector<Parked> parked{};  // the same; its spans are in no count, and stay pending
 
   static Settled all(const Record& r, SpanCounts counts) {
     return {r.seq, r.header.span_count, r.header.trace_count, std::nullopt, counts, {}};
@@ -52,12 +54,29 @@ class Cursor {
   // make it again; at once when nothing waits, else on the commit thread, where it must only post. Whoever
   // bounds what a kill may repeat waits for this before it takes on more.
   virtual void when_written(std::move_only_function<void()> done) = 0;
-  // pending = spans appended − spans below position − spans settled beyond it: not derived from the outcome
-  // counters.
+  // pending = spans appended − spans below position − spans settled beyond it + spans parked: not derived
+  // from the outcome counters.
   [[nodiscard]] virtual Accounting accounting() const = 0;
   [[nodiscard]] virtual std::uint64_t lag_records() const = 0;
   // When the record at `position` was received, unix ns; 0 when nothing is pending.
   [[nodiscard]] virtual std::int64_t oldest_pending_ns() const = 0;
+  // Whether this reader may hold the log without limit (nothing; so it begins), or is not waited for: what
+  // lies more than so many bytes back (0: half of max_bytes) is dropped for it, counted; so is what it would
+  // park beyond parked_max_bytes, and what keeps the spool full when no other reader does.
+  virtual void limit_lag(std::optional<std::uint64_t> max_lag_bytes) = 0;
+
+  // --- what was set aside, so that it holds the log no longer: see Settled::parked
+  [[nodiscard]] virtual ParkedTotals parked() const = 0;
+  // Behind `after` (nothing: from the beginning), in order of trace, then seq; at least one if there is any,
+  // else as many as fit. Errors: io, unavailable, unsupported.
+  virtual Result<std::vector<Parked>> read_parked(const std::optional<ParkedKey>& after,
+                                                  std::size_t max_bytes) = 0;
+  // All of one trace, in the order they came in.
+  virtual Result<std::vector<Parked>> parked_of(const TraceId& trace) = 0;
+  // Each part once, by whoever read it: it is gone then.
+  virtual void settle_parked(std::vector<SettledParked> settled) = 0;
+  // Kept now, once they are written.
+  [[nodiscard]] virtual std::uint64_t dead_letters() const = 0;
 };
 
 }  // namespace spanferry::spool

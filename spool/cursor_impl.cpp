@@ -82,12 +82,19 @@ void CursorImpl::settle(std::vector<Settled> settled) {
   {
     const std::scoped_lock lock(mutex_);
     for (auto& one : settled) {
-      const MarkSize size{one.counts.total(), one.record_spans, one.record_traces};
+      if (max_lag_bytes_ && !one.parked.empty() && log_.parked_is_full()) {
+        for (const auto& part : one.parked) one.counts[Outcome::dropped] += part.header.span_count;
+        one.parked.clear();
+      }
+      MarkSize size{one.counts.total(), one.record_spans, one.record_traces};
+      for (const auto& part : one.parked) size.spans += part.header.span_count;
       const bool is_new = one.trace ? progress_.settle_trace(one.seq, *one.trace, size, one.counts)
                                     : progress_.settle_record(one.seq, one.record_spans, one.counts);
       if (!is_new) continue;
       if (one.trace && !progress_.settled(one.seq)) changes_.marks.push_back({one.seq, *one.trace, size});
-      std::move(one.dead.begin(), one.dead.end(), std::back_inserter(changes_.dead));
+      add_dead_locked(std::move(one.dead));
+      for (const auto& part : one.parked)
+        park_locked(part, std::make_shared<const std::string>(encode_parked(part)));
       changed_locked();
     }
   }
@@ -144,6 +151,21 @@ std::int64_t CursorImpl::oldest_pending_ns() const {
   return received;
 }
 
+// A letter that was given up and is refused again takes its place anew: whichever came last counts.
+void CursorImpl::add_dead_locked(std::vector<DeadLetter> dead) {
+  for (auto& letter : dead) {
+    const std::string key = dropping_.empty() ? std::string() : key_of(letter);
+    if (dropping_.erase(key) == 0) {
+      changes_.dead.push_back(std::move(letter));
+      continue;
+    }
+    const auto is_it = [&key](const DeadKey& dropped) { return dropped.key == key; };
+    std::erase_if(changes_.dropped, is_it);
+    std::erase_if(in_flight_.dropped, is_it);
+    changes_.dead_again.push_back(std::move(letter));
+  }
+}
+
 void CursorImpl::changed_locked() {
   if (!dirty_) dirty_since_ = Clock::now();
   dirty_ = true;
@@ -167,6 +189,7 @@ void CursorImpl::write(Store& store, rocksdb::WriteBatch& batch) {
   Changes now = std::exchange(changes_, {});
   for (auto& waiter : waiters_) waiters_writing_.push_back(std::move(waiter));
   waiters_.clear();
+  parking_.write(store, batch);
   dirty_ = false;
   writing_ = true;
   if (forgotten_) return;
@@ -198,6 +221,7 @@ void CursorImpl::clear_what_is_stored(Store& store, rocksdb::WriteBatch& batch) 
   batch.Delete(state, cursor_key(name_)).PermitUncheckedError();
   batch.Delete(state, dead_stats_key(name_)).PermitUncheckedError();
   clear(state, mark_prefix(name_));
+  clear(store.family(Family::parked), parked_prefix(name_));
   clear(store.family(Family::dead), dead_prefix(name_.substr(0, name_.find('#'))));
 }
 
@@ -250,6 +274,7 @@ void CursorImpl::durable() {
   const std::scoped_lock lock(mutex_);
   for (const auto& key : in_flight_.dropped) dropping_.erase(key.key);
   in_flight_ = {};
+  parking_.durable();
   dead_dirty_ = clearing_ = false;
   if (has_marks_ && written_.seq != durable_.seq) log_.positions->set_cursor(name_, written_.seq);
   durable_ = written_;
@@ -270,11 +295,22 @@ void CursorImpl::failed() {
   in_flight_.dead.clear();
   in_flight_.dead_again.clear();
   put_back(changes_.dropped, in_flight_.dropped);
+  parking_.failed();
   for (auto& waiter : waiters_writing_) waiters_.push_back(std::move(waiter));
   waiters_writing_.clear();
   writing_ = false;
   clear_first_ = std::exchange(clearing_, false) || clear_first_;
   changed_locked();
+}
+
+void CursorImpl::limit_lag(std::optional<std::uint64_t> max_lag_bytes) {
+  const std::scoped_lock lock(mutex_);
+  max_lag_bytes_ = max_lag_bytes;
+}
+
+std::optional<std::uint64_t> CursorImpl::max_lag_bytes() const {
+  const std::scoped_lock lock(mutex_);
+  return max_lag_bytes_;
 }
 
 bool CursorImpl::active() const {
@@ -313,6 +349,8 @@ void CursorImpl::forget() {
     const std::scoped_lock lock(mutex_);
     forgotten_ = clear_first_ = true;
     changes_ = {};
+    parking_ = {};
+    dropping_.clear();
     last_size_ = 0;  // it rides with the next group
     changed_locked();
   }
@@ -331,6 +369,8 @@ void CursorImpl::begin(const Boundary& start) {
   progress_ = Progress(start);
   dead_ = {};
   changes_ = {};
+  parking_ = {};
+  dropping_.clear();
   durable_ = written_ = start;
   durable_progress_ = progress_.encode();
   log_.positions->set_cursor(name_, start.seq);

@@ -48,6 +48,12 @@ std::uint64_t CursorSet::dead_letters() const {
   return total;
 }
 
+std::uint64_t CursorSet::parked_bytes() const {
+  std::uint64_t total = 0;
+  for (const auto* cursor : all()) total += cursor->parked().bytes;
+  return total;
+}
+
 std::uint64_t CursorSet::dead_letter_bytes() const {
   std::uint64_t total = 0;
   for (const auto* cursor : all()) total += cursor->dead().bytes;

@@ -27,6 +27,7 @@ class CursorSet {
   [[nodiscard]] std::optional<Boundary> slowest() const;
   [[nodiscard]] std::uint64_t dead_letters() const;
   [[nodiscard]] std::uint64_t dead_letter_bytes() const;
+  [[nodiscard]] std::uint64_t parked_bytes() const;
 
  private:
   const std::chrono::steady_clock::time_point grace_ends_;  // until then orphans hold the log too

@@ -70,6 +70,24 @@ Result<> scan_log(Store& store, const StoreState& state, const Boundary& end, In
   return {};
 }
 
+Result<> scan_parked(Store& store, Inspection& found) {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      store.db().NewIterator(rocksdb::ReadOptions(), store.family(Family::parked)));
+  for (auto& cursor : found.cursors) {
+    const std::string prefix = parked_prefix(cursor.name);
+    for (it->Seek(prefix); it->Valid() && view(it->key()).starts_with(prefix); it->Next()) {
+      const auto header = peek_record_header(view(it->value()));
+      ++cursor.parked.records;
+      cursor.parked.spans += header ? header->header.span_count : 0;
+      cursor.parked.bytes += it->key().size() + it->value().size();
+    }
+    cursor.pending_records += cursor.parked.records;
+    cursor.pending_spans += cursor.parked.spans;
+  }
+  if (!it->status().ok()) return std::unexpected(error_of(it->status(), "cannot read the parked space"));
+  return {};
+}
+
 Result<> scan_dead(Store& store, Inspection& found) {
   const std::unique_ptr<rocksdb::Iterator> it(
       store.db().NewIterator(rocksdb::ReadOptions(), store.family(Family::dead)));
@@ -121,6 +139,7 @@ Result<Inspection> inspect(const std::string& directory) {
     found.cursors.push_back(std::move(counted));
   }
   if (auto scanned = scan_log(**store, *state, end, found); !scanned) return std::unexpected(scanned.error());
+  if (auto scanned = scan_parked(**store, found); !scanned) return std::unexpected(scanned.error());
   if (auto scanned = scan_dead(**store, found); !scanned) return std::unexpected(scanned.error());
   list_kept(layout, found);
   return found;

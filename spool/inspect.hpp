@@ -20,7 +20,8 @@ namespace spanferry::spool {
 struct InspectedCursor {
   std::string name;
   Seq position = 0;
-  std::uint64_t pending_records = 0, pending_spans = 0;  // counted record by record
+  std::uint64_t pending_records = 0, pending_spans = 0;  // counted record by record, parked ones included
+  ParkedTotals parked{};                                 // of these, counted one by one
   std::uint64_t intervals = 0, marks = 0;
   SpanCounts counts;           // as stored
   std::uint64_t accepted = 0;  // spans since this cursor is there, by the totals

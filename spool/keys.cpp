@@ -107,6 +107,28 @@ std::optional<std::string> dead_key_of_id(std::string_view id) {
   return dead_key(id, seq, *trace, *span);
 }
 
+std::string parked_prefix(std::string_view cursor, const TraceId* trace) {
+  std::string key(cursor);
+  key.push_back('\0');
+  if (trace != nullptr) key.append(trace->raw());
+  return key;
+}
+
+std::string parked_key(std::string_view cursor, const ParkedKey& key) {
+  std::string bytes = parked_prefix(cursor, &key.trace);
+  put_u64_be(bytes, key.seq);
+  bytes.append(key.span.raw());
+  return bytes;
+}
+
+ParkedKey parse_parked_key(std::string_view key) {
+  constexpr std::size_t kTail = kTraceBytes + kSeqBytes + SpanId::kSize;
+  if (key.size() < kTail) return {};
+  key.remove_prefix(key.size() - kTail);
+  return {*TraceId::from_raw(key.substr(0, kTraceBytes)), get_u64_be(key.data() + kTraceBytes),
+          *SpanId::from_raw(key.substr(kTraceBytes + kSeqBytes))};
+}
+
 std::optional<std::string> dead_range(std::string_view which) {
   if (which.empty()) return std::string();
   return which.contains('/') ? dead_key_of_id(which) : dead_prefix(which);  // a name has no slash

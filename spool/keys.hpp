@@ -7,6 +7,7 @@
 
 #include "model/ids.hpp"
 #include "model/record.hpp"
+#include "spool/parked.hpp"
 
 namespace spanferry::spool {
 
@@ -49,6 +50,11 @@ std::string dead_prefix(std::string_view destination);
 std::string dead_key(std::string_view destination, Seq seq, const TraceId& trace, const SpanId& span);
 // From "DESTINATION/SEQ/TRACE/SPAN"; nothing if it is not of that form.
 std::optional<std::string> dead_key_of_id(std::string_view id);
+// parked: CURSOR 0 TRACE SEQ SPAN.
+std::string parked_prefix(std::string_view cursor, const TraceId* trace = nullptr);
+std::string parked_key(std::string_view cursor, const ParkedKey& key);
+ParkedKey parse_parked_key(std::string_view key);  // of a key of that form
+
 // What the keys begin with that `which` names: one letter by its id, all of a destination by its name, all if
 // it is empty. Nothing if it looks like an id and is none.
 std::optional<std::string> dead_range(std::string_view which);

@@ -36,6 +36,7 @@ inline constexpr std::size_t kQueuedPuts = 64U << 10;
 inline constexpr std::chrono::milliseconds kLoneMoveDelay{200};  // until moves without appends are synced
 inline constexpr std::size_t kBigProgressBytes = 1U << 10;       // a larger cursor is written less often:
 inline constexpr std::chrono::milliseconds kBigProgressDelay{50};
+inline constexpr std::size_t kUnsyncedParkedBytes = 8U << 20;  // what is parked stays in memory until synced
 
 // --- disk
 inline constexpr std::uint64_t kWalBytes = 16ULL << 20;         // replayed by a start after a kill

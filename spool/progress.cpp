@@ -8,6 +8,7 @@ namespace spanferry::spool {
 namespace {
 
 constexpr std::uint64_t kProgressVersion = 1;
+constexpr std::uint64_t kProgressVersionWithParked = 2;
 
 }  // namespace
 
@@ -162,7 +163,7 @@ Accounting Progress::accounting(const Boundary& end) const {
   return {.accepted = end.spans - start_.spans,
           .recovered = 0,
           .settled = counts_,
-          .pending = end.spans - position_.spans - interval_spans_ - partial_spans_};
+          .pending = end.spans - position_.spans - interval_spans_ - partial_spans_ + parked_.spans};
 }
 
 std::uint64_t Progress::lag_records(const Boundary& end) const {
@@ -175,9 +176,38 @@ void Progress::move_counts(Outcome from, Outcome to, std::uint64_t spans) {
   counts_[to] += spans;
 }
 
+void Progress::park(const ParkedTotals& more) {
+  parked_.records += more.records;
+  parked_.spans += more.spans;
+  parked_.bytes += more.bytes;
+}
+
+void Progress::unpark(const ParkedTotals& less, const SpanCounts& counts) {
+  counts_ += counts;
+  parked_.records -= std::min(parked_.records, less.records);
+  parked_.spans -= std::min(parked_.spans, less.spans);
+  parked_.bytes -= std::min(parked_.bytes, less.bytes);
+  // Damaged parts may not have told how many spans they had: whoever leaves last takes the rest along.
+  if (parked_.records == 0) found_parked({});
+}
+
+void Progress::revive(Outcome from, const ParkedTotals& more) {
+  const std::uint64_t spans = std::min(more.spans, counts_[from]);
+  counts_[from] -= spans;
+  park({.records = more.records, .spans = spans, .bytes = more.bytes});
+  ++parked_.revived;
+}
+
+void Progress::found_parked(const ParkedTotals& there) {
+  counts_[Outcome::lost] += parked_.spans - std::min(parked_.spans, there.spans);
+  parked_.spans = std::min(parked_.spans, there.spans);
+  parked_.records = there.records;
+  parked_.bytes = there.bytes;
+}
+
 std::string Progress::encode() const {
   std::string out;
-  put_varint(out, kProgressVersion);
+  put_varint(out, parked_.records == 0 ? kProgressVersion : kProgressVersionWithParked);
   put_boundary(out, start_);
   put_boundary(out, position_);
   put_varint(out, kOutcomes);
@@ -191,13 +221,17 @@ std::string Progress::encode() const {
     put_varint(out, interval.spans);
     previous = interval.last;
   }
+  if (parked_.records == 0) return out;
+  put_varint(out, parked_.records);
+  put_varint(out, parked_.spans);
+  put_varint(out, parked_.bytes);
   return out;
 }
 
 Result<Progress> Progress::decode(std::string_view bytes) {
   Decoder in(bytes);
   const auto version = in.varint();
-  if (in.ok() && version != kProgressVersion) {
+  if (in.ok() && version != kProgressVersion && version != kProgressVersionWithParked) {
     return fail(ErrorKind::unsupported,
                 "a cursor was written by a newer version (" + std::to_string(version) + ")");
   }
@@ -221,6 +255,11 @@ Result<Progress> Progress::decode(std::string_view bytes) {
     progress.intervals_[first] = interval;
     previous = interval.last;
   }
+  if (version == kProgressVersionWithParked) {
+    progress.parked_.records = in.varint();
+    progress.parked_.spans = in.varint();
+    progress.parked_.bytes = in.varint();
+  }
   if (!in.ok() || !in.at_end())
     return fail(ErrorKind::damaged, "a cursor's progress is cut or has bytes left over");
   return progress;
@@ -231,11 +270,11 @@ void Progress::restore_mark(Seq seq, const TraceId& trace, const MarkSize& size)
 }
 
 std::int64_t Progress::reconcile() {
-  const auto difference =
-      static_cast<std::int64_t>(settled_spans()) - static_cast<std::int64_t>(counts_.total());
+  const auto left = settled_spans() - std::min(settled_spans(), parked_.spans);
+  const auto difference = static_cast<std::int64_t>(left) - static_cast<std::int64_t>(counts_.total());
   if (difference > 0) counts_[Outcome::delivered] += static_cast<std::uint64_t>(difference);
   for (std::size_t i = 0; difference < 0 && i < kOutcomes; ++i) {
-    const auto excess = counts_.total() - std::min(counts_.total(), settled_spans());
+    const auto excess = counts_.total() - std::min(counts_.total(), left);
     counts_.by_outcome[i] -= std::min(counts_.by_outcome[i], excess);
   }
   return difference;

@@ -15,6 +15,7 @@
 #include "model/record.hpp"
 #include "model/result.hpp"
 #include "model/status.hpp"
+#include "spool/parked.hpp"
 
 namespace spanferry::spool {
 
@@ -69,6 +70,16 @@ class Progress {
   // Spans in dead letters that were given up for their budget: dead becomes dropped.
   void move_counts(Outcome from, Outcome to, std::uint64_t spans);
 
+  // Settled as far as the log goes, in no count, and pending.
+  void park(const ParkedTotals& more);
+  // They left the parked space, as `counts` says.
+  void unpark(const ParkedTotals& less, const SpanCounts& counts);
+  // Spans that had left come back to the parked space; not more than had left that way.
+  void revive(Outcome from, const ParkedTotals& more);
+  // What of the parked space is really there; the rest is lost.
+  void found_parked(const ParkedTotals& there);
+  [[nodiscard]] const ParkedTotals& parked() const { return parked_; }
+
   // The bytes in `state` and the side file: everything but the marks, which are keys of their own.
   [[nodiscard]] std::string encode() const;
   static Result<Progress> decode(std::string_view bytes);
@@ -95,6 +106,7 @@ class Progress {
 
   Boundary start_, position_;
   SpanCounts counts_;
+  ParkedTotals parked_;
   std::map<Seq, Interval> intervals_;  // beyond position_, neither touching it nor each other
   std::map<Seq, Partial> partial_;     // of records neither below position_ nor in an interval
   std::uint64_t interval_spans_ = 0, interval_records_ = 0, partial_spans_ = 0;

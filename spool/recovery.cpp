@@ -89,8 +89,23 @@ Result<> check_format(Store& store, bool fresh) {
   return {};
 }
 
+// What is really parked, by a scan: for a cursor whose newest moves the store may have lost.
+ParkedTotals count_parked(Store& store, std::string_view cursor) {
+  ParkedTotals there;
+  const std::string prefix = parked_prefix(cursor);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      store.db().NewIterator(rocksdb::ReadOptions(), store.family(Family::parked)));
+  for (it->Seek(prefix); starts_with(*it, prefix); it->Next()) {
+    const auto header = peek_record_header(view(it->value()));
+    ++there.records;
+    there.spans += header ? header->header.span_count : 0;
+    there.bytes += it->key().size() + it->value().size();
+  }
+  return there;
+}
+
 // Where both copies know a cursor, the larger position counts.
-void take_larger(StoreState& state, const SideFile& side) {
+void take_larger(Store& store, StoreState& state, const SideFile& side) {
   state.first = later(state.first, side.first);
   state.end = later(state.end, side.end);
   for (const auto& [name, encoded] : side.cursors) {
@@ -99,6 +114,8 @@ void take_larger(StoreState& state, const SideFile& side) {
     auto [it, inserted] = state.cursors.try_emplace(name);
     if (inserted || it->second.progress.position().seq < progress->position().seq) {
       it->second.progress = std::move(*progress);
+      if (it->second.progress.parked().records > 0)
+        it->second.progress.found_parked(count_parked(store, name));
     }
   }
 }
@@ -137,7 +154,9 @@ Result<std::unique_ptr<Store>> open_with_room(const StoreOpening& opening, Store
 void start_beyond(Recovered& recovered, StoreState& state) {
   const Boundary fresh{state.end.seq + kFreshStoreSeqs, state.end.records, state.end.spans};
   for (auto& [name, cursor] : state.cursors) {
-    const auto lost = cursor.progress.settle_below(fresh, Outcome::lost);
+    const auto parked = cursor.progress.parked().spans;
+    cursor.progress.found_parked({});
+    const auto lost = cursor.progress.settle_below(fresh, Outcome::lost) + parked;
     if (lost > 0) spdlog::error("spool: {} had at least {} spans pending in the damaged store", name, lost);
   }
   recovered.first = recovered.end = state.first = state.end = fresh;
@@ -160,7 +179,7 @@ Result<StoreState> read_state(Store& store) {
 Result<StoreState> read_progress(Store& store, const Layout& layout) {
   auto state = read_state(store);
   if (!state) return state;
-  if (const auto side = read_side_file(layout.side_file()); side && *side) take_larger(*state, **side);
+  if (const auto side = read_side_file(layout.side_file()); side && *side) take_larger(store, *state, **side);
   read_marks(store, state->cursors);
   return state;
 }
@@ -219,7 +238,7 @@ Result<Recovered> recover_store(const StoreOpening& opening) {
   }
   auto state = read_state(*recovered.store);
   if (!state) return std::unexpected(state.error());
-  take_larger(*state, second);
+  take_larger(*recovered.store, *state, second);
   read_marks(*recovered.store, state->cursors);
   if (!recovered.set_aside.empty()) {
     start_beyond(recovered, *state);

@@ -79,8 +79,8 @@ class Spool {
   virtual ~Spool() = default;
 
   // Joins the next commit group; all entries become durable together or none does. `done` is called exactly
-  // once. Errors: full (a budget or the filesystem; `sentence` names which), unavailable (the store is being
-  // reopened), cancelled.
+  // once. Errors: full (a budget or the filesystem; `sentence` names which), held (see hold_routes),
+  // unavailable (the store is being reopened), cancelled.
   virtual void append(std::vector<Entry> entries, AppendHandler done) = 0;
   // Whether an append would be let in now; cheap, for answering before a body is read.
   [[nodiscard]] virtual bool accepting() const = 0;
@@ -117,6 +117,10 @@ class Spool {
   // Takes over local_only, retain_bytes and retain_age.
   virtual void retain(const Settings& settings) = 0;
 
+  // The routes of which one destination takes nothing now. While parked_max_bytes is reached an append with a
+  // record of such a route is refused as a whole (held). Replaces what was said of that destination before.
+  virtual void hold_routes(const std::string& destination, std::vector<Route> routes) = 0;
+
   // Small durable values of the readers (experiment map, per-trace marks), up to 4 KiB each, under a reader's
   // own prefix. A put joins the next group, `done` (may be empty) is called when it is durable. A get sees
   // puts at once.
@@ -130,6 +134,10 @@ class Spool {
   // Waits until that is in the kernel; returns how many they were. Errors: not_found, io, unavailable. Not to
   // be called on the commit thread.
   virtual Result<std::uint64_t> drop_dead_letters(std::string_view which) = 0;
+  // Takes them back instead: they are parked and pending, and their destination tries them again. Those that
+  // hold nothing to send stay. Errors also: full (parked_max_bytes), invalid_input (none of them can be
+  // sent).
+  virtual Result<std::uint64_t> retry_dead_letters(std::string_view which) = 0;
 
   // The local view: newest first, at most `limit`, received before `before_seq` (0: from the end).
   virtual Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq = 0) = 0;

@@ -63,7 +63,8 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
                 .positions = *opening_.positions,
                 .boundary_at = [this](Seq seq) { return boundary_at(seq); },
                 .stored_bytes = [this] { return loop_.stored_bytes(); }}),
-      quarantined_(recovered.damaged_wal_records) {
+      quarantined_(recovered.damaged_wal_records),
+      parked_max_bytes_(settings.parked_max_bytes != 0 ? settings.parked_max_bytes : settings.max_bytes / 4) {
   store_.set(std::move(recovered.store));
   for (auto& [name, stored] : recovered.cursors) add_cursor(name, std::move(stored));
   loop_.add(&values_);
@@ -117,6 +118,8 @@ CursorImpl::Log SpoolImpl::cursor_log() {
           .received_ns = [this](Seq seq) { return received_ns(seq); },
           .wake = [this] { loop_.wake(); },
           .lost = [this](const Gap& gap) { note_gap(gap); },
+          .store = &store_,
+          .parked_is_full = [this] { return parked_is_full_.load(); },
           .positions = opening_.positions};
 }
 
@@ -144,6 +147,8 @@ Result<Boundary> SpoolImpl::reopen(bool no_space) {
 }
 
 void SpoolImpl::append(std::vector<Entry> entries, AppendHandler done) {
+  if (parked_is_full_ && any_route_held_)
+    if (auto refusal = refusal_of(entries)) return done(std::unexpected(*std::move(refusal)));
   loop_.append(std::move(entries), std::move(done));
 }
 

@@ -43,12 +43,14 @@ class SpoolImpl final : public Spool {
   void release(const std::string& name) override;
   void forget(const std::string& name, std::move_only_function<void(Result<>)> done) override;
   void retain(const Settings& settings) override { trimmer_.retain(settings); }
+  void hold_routes(const std::string& destination, std::vector<Route> routes) override;
   void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override;
   void erase(std::string key) override { values_.erase(std::move(key)); }
   Result<std::optional<std::string>> load(std::string_view key) override;
   Result<std::vector<DeadLetter>> dead_letters(std::string_view destination, std::size_t limit) override;
   Result<std::optional<DeadLetter>> dead_letter(std::string_view id) override;
   Result<std::uint64_t> drop_dead_letters(std::string_view which) override;
+  Result<std::uint64_t> retry_dead_letters(std::string_view which) override;
   Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq) override {
     return view_.list(limit, before_seq);
   }
@@ -58,12 +60,18 @@ class SpoolImpl final : public Spool {
   CursorImpl* add_cursor(const std::string& name, StoredCursor stored);
   CursorImpl::Log cursor_log();
   Result<Boundary> reopen(bool no_space);
+  [[nodiscard]] std::optional<Error> refusal_of(const std::vector<Entry>& entries);
   [[nodiscard]] std::optional<Boundary> boundary_at(Seq seq);
   [[nodiscard]] std::int64_t received_ns(Seq seq);
   void note_gap(const Gap& gap);
   [[nodiscard]] std::vector<RemovedDestination> removed() const;
   // Dead letters behind the key `after`, a few at a time.
-  Result<std::vector<CursorImpl::DeadKey>> next_dead(std::string_view which, std::string_view after);
+  struct KeptLetter {
+    CursorImpl::DeadKey key;
+    DeadLetter letter;
+  };
+  Result<std::vector<KeptLetter>> next_dead(std::string_view which, std::string_view after);
+  Result<std::uint64_t> revive(CursorImpl& cursor, std::vector<KeptLetter> letters);
 
   void housekeep();
   void shrink_dead_letters();
@@ -85,6 +93,11 @@ class SpoolImpl final : public Spool {
   LocalView view_;
   Trimmer trimmer_;
   const std::uint64_t quarantined_;
+  const std::uint64_t parked_max_bytes_;
+  std::atomic<bool> parked_is_full_{false};
+  std::mutex held_mutex_;  // guards held_routes_
+  std::map<std::string, std::vector<Route>> held_routes_;
+  std::atomic<bool> any_route_held_{false};
 
   mutable std::mutex gaps_mutex_;
   std::map<Seq, Gap> gaps_;  // met by any reader, each counted once

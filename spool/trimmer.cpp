@@ -37,6 +37,7 @@ void Trimmer::start() {
 void Trimmer::step(Seq viewed) {
   odometer_.note(parts_.hot.end().seq, parts_.stored_bytes(), unix_seconds());
   drop_for_age();
+  drop_laggards();
   drop_for_room();
   const auto now = std::chrono::steady_clock::now();
   if (now < last_trim_ + kTrimDelay && parts_.budget.full() == Full::no) return;
@@ -102,15 +103,40 @@ std::optional<Boundary> Trimmer::retained_from() const {
   return parts_.boundary_at(from);
 }
 
+// With when_full: reject only where nobody holds the log but readers that are not waited for.
 void Trimmer::drop_for_room() {
-  if (parts_.settings.when_full != WhenFull::drop_oldest || parts_.budget.full() == Full::no) return;
+  if (parts_.budget.full() == Full::no) return;
   const Seq first = parts_.place.first().seq;
   // Cursors move first, the log is trimmed once their moves are durable: one step at a time.
   const auto slowest = parts_.cursors.slowest();
   if (!slowest || slowest->seq > first) return;
+  const bool drop_oldest = parts_.settings.when_full == WhenFull::drop_oldest;
+  if (!drop_oldest) {
+    for (const auto* cursor : parts_.cursors.active())
+      if (!cursor->max_lag_bytes() && cursor->durable_position().seq <= first) return;
+  }
   const auto mark = odometer_.bytes_after(first, kDropStepBytes);
-  tell_dropped(drop_below(mark ? mark->seq : parts_.hot.end().seq),
-               "the spool is full (when_full: drop_oldest)");
+  const Seq below = mark ? mark->seq : parts_.hot.end().seq;
+  std::uint64_t spans = 0;
+  for (auto* cursor : parts_.cursors.active())
+    if (drop_oldest || cursor->max_lag_bytes()) spans += drop_up_to(*cursor, below);
+  tell_dropped(spans, drop_oldest ? "the spool is full (when_full: drop_oldest)"
+                                  : "the spool is full (when_behind: drop)");
+}
+
+void Trimmer::drop_laggards() {
+  for (auto* cursor : parts_.cursors.active()) {
+    const auto limit = cursor->max_lag_bytes();
+    if (!limit) continue;
+    const auto mark = odometer_.bytes_back(*limit == 0 ? parts_.settings.max_bytes / 2 : *limit);
+    if (mark) tell_dropped(drop_up_to(*cursor, mark->seq), "too far behind (when_behind: drop)");
+  }
+}
+
+std::uint64_t Trimmer::drop_up_to(CursorImpl& cursor, Seq seq) {
+  if (cursor.position() >= seq) return 0;
+  const auto to = parts_.boundary_at(cursor.whole_boundary(seq));
+  return to ? cursor.settle_below(*to, Outcome::dropped) : 0;
 }
 
 void Trimmer::drop_for_age() {
@@ -123,12 +149,7 @@ void Trimmer::drop_for_age() {
 
 std::uint64_t Trimmer::drop_below(Seq seq) {
   std::uint64_t spans = 0;
-  for (auto* cursor : parts_.cursors.active()) {
-    if (cursor->position() >= seq) continue;
-    if (const auto to = parts_.boundary_at(cursor->whole_boundary(seq))) {
-      spans += cursor->settle_below(*to, Outcome::dropped);
-    }
-  }
+  for (auto* cursor : parts_.cursors.active()) spans += drop_up_to(*cursor, seq);
   return spans;
 }
 

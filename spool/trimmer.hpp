@@ -54,7 +54,9 @@ class Trimmer {
   [[nodiscard]] std::optional<Boundary> not_beyond(std::optional<Boundary> to, Seq viewed) const;
   [[nodiscard]] std::optional<Boundary> retained_from() const;
   void drop_for_room();
+  void drop_laggards();
   void drop_for_age();
+  std::uint64_t drop_up_to(CursorImpl& cursor, Seq seq);  // returns the spans
   std::uint64_t drop_below(Seq seq);
   void tell_dropped(std::uint64_t spans, std::string_view why);
   void trim(const Boundary& to);

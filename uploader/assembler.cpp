@@ -77,6 +77,12 @@ std::optional<Assembler::Time> Assembler::next_due() const {
   return std::get<Time>(*waiting_.begin());
 }
 
+std::optional<Assembler::Time> Assembler::waits_until(const TraceId& trace) const {
+  const auto found = open_.find(trace);
+  if (found == open_.end() || found->second.under_way) return std::nullopt;
+  return found->second.due;
+}
+
 void Assembler::hurry_oldest() {
   const auto oldest =
       std::ranges::min_element(waiting_, {}, [](const Waiting& waiting) { return std::get<Seq>(waiting); });

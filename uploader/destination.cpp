@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kStopWithin{5000};
+constexpr net::BackoffSettings kProbes{milliseconds(2000), milliseconds(60'000)};  // of a held route
 
 std::string_view name_of(Kind kind) {
   switch (kind) {
@@ -45,6 +46,8 @@ Result<> make_cursor(const DestinationSettings& settings, spool::Spool& spool, c
   const auto made = spool.cursor(
       cursor, settings.from == From::oldest ? spool::Spool::From::oldest : spool::Spool::From::now);
   if (!made) return std::unexpected(made.error().in("destination " + settings.name));
+  (*made)->limit_lag(settings.when_behind == WhenBehind::drop ? std::optional(settings.max_lag_bytes)
+                                                              : std::nullopt);
   return {};
 }
 
@@ -52,11 +55,12 @@ Result<> make_cursor(const DestinationSettings& settings, spool::Spool& spool, c
 
 struct Destination::Delivering {
   Delivering(const DestinationSettings& settings, const std::string& instance)
-      : sender(io, settings, instance) {}
+      : sender(io, settings, instance), routes(io, settings.name, kProbes) {}
 
   asio::io_context io{1};
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
   HttpSender sender;
+  HeldRoutes routes;
   std::unique_ptr<MlflowExperiments> experiments;
   std::vector<std::unique_ptr<Track>> tracks;  // the first one's cursor has the destination's name
   std::atomic<bool> notified = false;
@@ -91,10 +95,26 @@ Result<> Destination::make_tracks(const std::string& instance) {
   if (const auto cursor = make_cursor(settings_, spool_, settings_.name); !cursor) return cursor;
   delivering_ = std::make_unique<Delivering>(settings_, instance);
   Delivering& delivering = *delivering_;
+  delivering.routes.report_to([this, &delivering](const std::vector<HeldRoutes::Held>& held) {
+    std::vector<Route> routes;
+    std::vector<HeldRoute> told;
+    for (const auto& one : held) {
+      routes.push_back(one.route);
+      told.push_back({describe(one.route), one.reason, one.since_ns});
+    }
+    delivering.sender.health().set_held(std::move(told));
+    // Whoever is not waited for refuses no sender anything.
+    if (settings_.when_behind == WhenBehind::block) spool_.hold_routes(settings_.name, std::move(routes));
+  });
   if (settings_.kind != Kind::otlp)
     delivering.experiments = std::make_unique<MlflowExperiments>(settings_, spool_, delivering.sender);
-  const TrackContext context{
-      delivering.io, spool_, settings_, context_, delivering.sender, delivering.experiments.get()};
+  const TrackContext context{delivering.io,
+                             spool_,
+                             settings_,
+                             context_,
+                             delivering.sender,
+                             delivering.experiments.get(),
+                             settings_.kind == Kind::otlp ? nullptr : &delivering.routes};
   if (settings_.kind == Kind::databricks) {
     delivering.tracks.push_back(make_databricks_track(context));
     return {};
@@ -135,6 +155,7 @@ void Destination::stop() {
   asio::post(delivering.io, [&delivering] {
     for (const auto& track : delivering.tracks) track->stop();
     delivering.sender.stop();
+    delivering.routes.stop();
   });
   delivering.work.reset();
   left_ = !ended_within(kStopWithin);
@@ -144,6 +165,7 @@ void Destination::stop() {
     delivering.io.stop();
   }
   thread_.join();
+  spool_.hold_routes(settings_.name, {});
 }
 
 void Destination::drain() {
@@ -200,6 +222,8 @@ DestinationStatus Destination::status() const {
   if (draining_ && status.state == DestinationState::ok) status.state = DestinationState::draining;
   status.accounting = delivering_->tracks.front()->cursor().accounting();
   status.delivered_spans = status.accounting.settled[Outcome::delivered];
+  status.dead_letters = delivering_->tracks.front()->cursor().dead_letters();
+  status.parked_records = delivering_->tracks.front()->cursor().parked().records;
   const std::int64_t now = now_ns();
   for (const auto& track : delivering_->tracks) {
     const spool::Cursor& cursor = track->cursor();

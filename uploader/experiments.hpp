@@ -22,9 +22,10 @@ struct Experiment {
 class Experiments {
  public:
   virtual ~Experiments() = default;
-  // Waits as long as it takes. Fails with Action::stopped, or with what makes this one route impossible for
-  // good (an id that does not exist, a name that the server refuses). For a kind-databricks destination
-  // without any experiment it pauses the destination (paused_config) and names the variable to set.
+  // Waits as long as it takes. Fails with Action::stopped, with Action::held (this route cannot go now: its
+  // experiment is forbidden, or missing and not to be created), or with what makes it impossible for good (an
+  // id that does not exist, a name that the server refuses). For a kind-databricks destination without any
+  // experiment it pauses the destination (paused_config) and names the variable to set.
   virtual boost::asio::awaitable<std::expected<Experiment, Verdict>> resolve(const Route& route) = 0;
   // The far side says that it is gone: the next resolve asks again.
   virtual void forget(const Route& route) = 0;

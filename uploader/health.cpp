@@ -62,6 +62,11 @@ void Health::note_error(std::string sentence) {
   last_error_ = std::move(sentence);
 }
 
+void Health::set_held(std::vector<HeldRoute> held) {
+  const std::lock_guard lock(mutex_);
+  held_ = std::move(held);
+}
+
 DestinationState Health::state() const {
   const std::lock_guard lock(mutex_);
   return state_;
@@ -78,6 +83,7 @@ void Health::fill(DestinationStatus& status) const {
   status.since_ns = since_ns_;
   status.reason = reason_;
   status.last_error = last_error_;
+  status.held_routes = held_;
 }
 
 }  // namespace spanferry::uploader

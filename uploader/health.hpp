@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "model/status.hpp"
 
@@ -20,6 +21,7 @@ class Health {
   // An answer that shows the destination works: back to ok, with a line that says how long it was not.
   void works();
   void note_error(std::string sentence);
+  void set_held(std::vector<HeldRoute> held);
 
   std::atomic<std::uint64_t> requests{0}, retries{0}, dead_letters{0}, delivered_traces{0};
 
@@ -33,6 +35,7 @@ class Health {
   DestinationState state_ = DestinationState::ok;
   std::int64_t since_ns_ = 0;
   std::string reason_, last_error_;
+  std::vector<HeldRoute> held_;
   std::int64_t logged_ns_ = 0;  // when the last line about entering a state was written
   bool told_ = false;           // that line is about the state we are in
 };

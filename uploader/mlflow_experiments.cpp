@@ -23,6 +23,13 @@ Verdict impossible(int status, std::string reason) {
   return verdict;
 }
 
+// Somebody may still create it: what is for it waits.
+Verdict not_now(int status, std::string reason) {
+  Verdict verdict = impossible(status, std::move(reason));
+  verdict.action = Action::held;
+  return verdict;
+}
+
 }  // namespace
 
 std::string MlflowExperiments::Wanted::describe() const {
@@ -79,8 +86,10 @@ asio::awaitable<std::expected<Experiment, Verdict>> MlflowExperiments::resolve(c
   const std::string name = key(want);
   if (auto known = cached(name)) co_return *std::move(known);
   Answer answer = co_await look_up(want);
-  if (!answer && answer.error().action != Action::stopped && want.configured)
-    answer = co_await pause_until_found(want, answer.error().reason);
+  // Without its own experiment the destination has nothing to go on with; where that is forbidden, others may
+  // do.
+  const bool is_missing = !answer && answer.error().action != Action::stopped && answer.error().status != 403;
+  if (is_missing && want.configured) answer = co_await pause_until_found(want, answer.error().reason);
   if (answer) keep(name, *answer);
   co_return answer;
 }
@@ -97,14 +106,15 @@ asio::awaitable<MlflowExperiments::Answer> MlflowExperiments::look_up(const Want
   if (verdict.action == Action::not_found && wanted.id.empty()) {
     if (!settings_.create_experiment)
       co_return std::unexpected(
-          impossible(verdict.status, fmt::format("{} does not exist at {}; create it, or allow it by "
-                                                 "`create_experiment: true`",
-                                                 wanted.describe(), settings_.url)));
+          not_now(verdict.status, fmt::format("{} does not exist at {}; create it, or allow it by "
+                                              "`create_experiment: true`",
+                                              wanted.describe(), settings_.url)));
     verdict = co_await create(wanted);
     // Somebody else was faster, or this is ours: what it is, with its tags, the server knows.
     if (verdict.action == Action::done || verdict.action == Action::exists) verdict = co_await get(wanted);
   }
-  if (verdict.action == Action::stopped) co_return std::unexpected(std::move(verdict));
+  if (verdict.action == Action::stopped || verdict.action == Action::held)
+    co_return std::unexpected(std::move(verdict));
   if (verdict.action != Action::done)
     co_return std::unexpected(impossible(
         verdict.status,
@@ -128,25 +138,27 @@ asio::awaitable<Verdict> MlflowExperiments::get(const Wanted& wanted) {
                 percent_encode(wanted.name)
           : join_url(settings_.url, "/api/2.0/mlflow/experiments/get?experiment_id=") +
                 percent_encode(wanted.id);
-  co_return co_await sender_.send(surface_, [url] {
+  const auto make = [url] {
     net::HttpRequest request;
     request.method = "GET";
     request.url = url;
     return request;
-  });
+  };
+  co_return held_if_forbidden(co_await sender_.send(surface_, make, Scope::experiment));
 }
 
 asio::awaitable<Verdict> MlflowExperiments::create(const Wanted& wanted) {
   auto body = std::make_shared<std::string>();
   JsonWriter(*body).begin_object().field("name", wanted.name).end_object();
   const std::string url = join_url(settings_.url, "/api/2.0/mlflow/experiments/create");
-  co_return co_await sender_.send(surface_, [url, body] {
+  const auto make = [url, body] {
     net::HttpRequest request;
     request.url = url;
     request.headers.emplace_back("Content-Type", "application/json");
     request.body.push_back(body);
     return request;
-  });
+  };
+  co_return held_if_forbidden(co_await sender_.send(surface_, make, Scope::experiment));
 }
 
 asio::awaitable<MlflowExperiments::Answer> MlflowExperiments::pause_until_found(Wanted wanted,

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "model/record.hpp"
+#include "spool/parked.hpp"
 
 namespace spanferry::uploader {
 
@@ -17,6 +19,7 @@ struct Item {
   Record record;
   std::shared_ptr<const std::string> payload;  // the record's, or what a partly settled record has left
   std::uint32_t spans = 0;                     // in `payload`
+  std::optional<spool::Parked> parked{};       // where it stands, unless in the log
 };
 
 struct Body {

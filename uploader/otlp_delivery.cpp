@@ -49,22 +49,83 @@ OtlpDelivery::OtlpDelivery(const TrackContext& context, spool::Cursor& cursor)
 
 asio::awaitable<void> OtlpDelivery::deliver(OtlpBatch batch) {
   Target target{batch.route, {}};
+  if (context_.routes == nullptr) {
+    co_await deliver_items(target, batch.items);
+    co_return;
+  }
+  Reach reached = Reach::held;
+  if (batch.entered || context_.routes->enter(batch.route))
+    reached = co_await deliver_items(target, batch.items);
+  if (reached == Reach::settled) context_.routes->accepted(batch.route);
+  if (reached == Reach::stopped) context_.routes->left(batch.route);
+  if (reached == Reach::held) park(batch.items);
+}
+
+asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_items(Target& target,
+                                                                 std::span<const Item> items) {
   if (context_.experiments != nullptr) {
-    auto experiment = co_await context_.experiments->resolve(batch.route);
+    auto experiment = co_await context_.experiments->resolve(target.route);
     if (!experiment) {
-      if (experiment.error().action != Action::stopped) settle_dead(batch.items, experiment.error());
-      co_return;
+      if (experiment.error().action == Action::stopped) co_return Reach::stopped;
+      if (experiment.error().action == Action::held) {
+        context_.routes->refused(target.route, experiment.error().reason);
+        co_return Reach::held;
+      }
+      settle_dead(items, experiment.error());
+      co_return Reach::settled;
     }
     target.experiment_id = std::move(experiment->id);
   }
   net::Backoff backoff({}, uniform_random);
-  while (co_await deliver_part(target, {batch.items}) == Reach::doubtful) {
+  for (;;) {
+    const Reach reached = co_await deliver_part(target, {items});
+    if (reached != Reach::doubtful) co_return reached;
     if (backoff.failures() >= kUnprovenRounds) {
       target.proven = true;
       continue;
     }
-    if (!co_await sleeps_.sleep(backoff.next())) co_return;
+    if (!co_await sleeps_.sleep(backoff.next())) co_return Reach::stopped;
   }
+}
+
+void OtlpDelivery::Settlement::add(const Item& item, spool::Settled settled) {
+  if (!item.parked) {
+    in_log.push_back(std::move(settled));
+    return;
+  }
+  in_parked.emplace_back(*item.parked, settled.counts);
+  in_parked.back().dead = std::move(settled.dead);
+}
+
+void OtlpDelivery::settle(Settlement settlement) {
+  if (!settlement.in_log.empty()) cursor_.settle(std::move(settlement.in_log));
+  if (!settlement.in_parked.empty()) cursor_.settle_parked(std::move(settlement.in_parked));
+}
+
+// What of them is not settled; what stands in the parked space stays there.
+void OtlpDelivery::park(std::span<const Item> items) {
+  Settlement settlement;
+  for (const Item& item : items) {
+    const Record& record = item.record;
+    if (item.parked || cursor_.settled(record.seq)) continue;
+    spool::Settled rest = spool::Settled::all(record, {});
+    std::uint64_t unreadable = item.spans;
+    const std::vector<TraceSpans> traces = traces_of(item);
+    for (const TraceSpans& trace : traces) {
+      unreadable -= std::min<std::uint64_t>(unreadable, trace.spans.size());
+      if (cursor_.settled(record.seq, trace.trace)) continue;
+      auto payload =
+          traces.size() == 1
+              ? item.payload
+              : std::make_shared<const std::string>(filter_traces_request(
+                    *item.payload, [&](const TraceId& t, const SpanId&) { return t == trace.trace; }));
+      rest.parked.push_back(spool::parked_part(
+          record, trace.trace, static_cast<std::uint32_t>(trace.spans.size()), std::move(payload)));
+    }
+    rest.counts[Outcome::lost] = unreadable;
+    settlement.in_log.push_back(std::move(rest));
+  }
+  settle(std::move(settlement));
 }
 
 std::vector<OtlpDelivery::TraceSpans> OtlpDelivery::traces_of(const Item& item) {
@@ -82,6 +143,10 @@ std::vector<OtlpDelivery::TraceSpans> OtlpDelivery::traces_of(const Item& item) 
 asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_part(Target& target, Part part, bool whole_only) {
   Verdict verdict = co_await send(target, body_of(part));
   if (verdict.action == Action::stopped) co_return Reach::stopped;
+  if (verdict.action == Action::held) {
+    context_.routes->refused(target.route, std::move(verdict.reason));
+    co_return Reach::held;
+  }
   if (verdict.action == Action::done) {
     target.proven = true;
     settle_part(part, verdict);
@@ -99,7 +164,7 @@ asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_part(Target& target, 
 
 asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_halves(Target& target, Part first, Part second) {
   const Reach reached = co_await deliver_part(target, first);
-  if (reached == Reach::stopped) co_return reached;
+  if (reached == Reach::stopped || reached == Reach::held) co_return reached;
   if (reached == Reach::settled) co_return co_await deliver_part(target, second);
   // Does its neighbour fare better? If not, this may as well be an outage: nobody is to blame yet.
   const Reach neighbour = co_await deliver_part(target, second, true);
@@ -205,7 +270,7 @@ asio::awaitable<Verdict> OtlpDelivery::send(Target& target, Body body) {
 }
 
 asio::awaitable<Verdict> OtlpDelivery::send_once(const Target& target, const Body& body) {
-  co_return co_await context_.sender.send(surface_, [this, &target, &body] {
+  const auto make = [this, &target, &body] {
     net::HttpRequest request;
     request.url = url_;
     request.headers.emplace_back("Content-Type", "application/x-protobuf");
@@ -214,7 +279,9 @@ asio::awaitable<Verdict> OtlpDelivery::send_once(const Target& target, const Bod
       request.headers.emplace_back("x-mlflow-experiment-id", target.experiment_id);
     request.body = body.pieces;
     return request;
-  });
+  };
+  const Scope scope = context_.routes == nullptr ? Scope::destination : Scope::experiment;
+  co_return held_if_forbidden(co_await context_.sender.send(surface_, make, scope));
 }
 
 asio::awaitable<bool> OtlpDelivery::find_experiment_again(Target& target, int times, Verdict& verdict) {
@@ -227,9 +294,9 @@ asio::awaitable<bool> OtlpDelivery::find_experiment_again(Target& target, int ti
   context_.experiments->forget(target.route);
   auto experiment = co_await context_.experiments->resolve(target.route);
   if (!experiment) {
-    const bool is_stopped = experiment.error().action == Action::stopped;
+    const Action action = experiment.error().action;
     verdict = std::move(experiment.error());
-    verdict.action = is_stopped ? Action::stopped : Action::not_found;
+    verdict.action = action == Action::stopped || action == Action::held ? action : Action::not_found;
     co_return false;
   }
   target.experiment_id = experiment->id;
@@ -258,52 +325,59 @@ void OtlpDelivery::settle_delivered(std::span<const Item> items, const Verdict& 
   PartialSuccess partial;
   if (surface_ == Surface::otlp)
     partial = parse_partial_success(verdict.response.body, is_json(verdict.response));
-  std::vector<spool::Settled> settled;
-  settled.reserve(items.size());
-  std::uint64_t rejected = 0;
+  std::uint64_t sent = 0;
+  for (const Item& item : items) sent += item.spans;
+  const std::uint64_t rejected = std::min(partial.rejected_spans, sent);
+  Settlement settlement;
+  settlement.in_log.reserve(items.size());
+  std::uint64_t left = rejected;
   for (const Item& item : items) {
-    const std::uint64_t dead = std::min<std::uint64_t>(partial.rejected_spans - rejected, item.spans);
+    const std::uint64_t dead = std::min<std::uint64_t>(left, item.spans);
+    left -= dead;
     SpanCounts counts = SpanCounts::of(Outcome::delivered, item.spans - dead);
     counts[Outcome::dead] = dead;
-    rejected += dead;
-    settled.push_back(spool::Settled::all(item.record, counts));
+    spool::Settled settled = spool::Settled::all(item.record, counts);
+    if (rejected > 0 && &item == items.data())
+      settled.dead.push_back(partial_letter(item, static_cast<std::uint32_t>(rejected), verdict, partial));
+    settlement.add(item, std::move(settled));
   }
-  if (rejected > 0) {
-    // Which ones they were the answer does not tell, so there is nothing that could be sent again.
-    Verdict refused;
-    refused.status = verdict.status;
-    refused.reason = fmt::format("the destination took the batch without {} of its spans: {}", rejected,
-                                 partial.message.empty() ? "it gave no reason" : partial.message);
-    refused.excerpt = partial.message;
-    settled.front().dead.push_back(letter(items.front(),
-                                          items.front().record.header.only_trace.value_or(TraceId{}),
-                                          SpanId{}, static_cast<std::uint32_t>(rejected), refused, {}));
-    ++context_.sender.health().dead_letters;
-  }
-  cursor_.settle(std::move(settled));
+  settle(std::move(settlement));
+}
+
+// Which ones they were the answer does not tell, so there is nothing that could be sent again.
+spool::DeadLetter OtlpDelivery::partial_letter(const Item& first, std::uint32_t rejected,
+                                               const Verdict& verdict, const PartialSuccess& partial) const {
+  ++context_.sender.health().dead_letters;
+  Verdict refused;
+  refused.status = verdict.status;
+  refused.reason = fmt::format("the destination took the batch without {} of its spans: {}", rejected,
+                               partial.message.empty() ? "it gave no reason" : partial.message);
+  refused.excerpt = partial.message;
+  return letter(first, first.record.header.only_trace.value_or(TraceId{}), SpanId{}, rejected, refused, {});
 }
 
 void OtlpDelivery::settle_trace(const Item& item, const TraceId& trace, TraceOutcome outcome) {
   context_.sender.health().dead_letters += outcome.dead.size();
-  std::vector<spool::Settled> settled;
-  settled.push_back({item.record.seq, item.record.header.span_count, item.record.header.trace_count, trace,
-                     outcome.counts, std::move(outcome.dead)});
-  cursor_.settle(std::move(settled));
+  Settlement settlement;
+  settlement.add(item, {item.record.seq, item.record.header.span_count, item.record.header.trace_count, trace,
+                        outcome.counts, std::move(outcome.dead)});
+  settle(std::move(settlement));
 }
 
 void OtlpDelivery::settle_dead(std::span<const Item> items, const Verdict& verdict) {
-  std::vector<spool::Settled> settled;
+  Settlement settlement;
   for (const Item& item : items) {
     const std::vector<TraceSpans> traces = traces_of(item);
-    settled.push_back(spool::Settled::all(item.record, SpanCounts::of(Outcome::dead, item.spans)));
+    spool::Settled settled = spool::Settled::all(item.record, SpanCounts::of(Outcome::dead, item.spans));
     for (const TraceSpans& trace : traces)
-      settled.back().dead.push_back(
+      settled.dead.push_back(
           letter(item, trace.trace, SpanId{}, static_cast<std::uint32_t>(trace.spans.size()), verdict,
                  filter_traces_request(*item.payload,
                                        [&](const TraceId& t, const SpanId&) { return t == trace.trace; })));
     context_.sender.health().dead_letters += traces.size();
+    settlement.add(item, std::move(settled));
   }
-  cursor_.settle(std::move(settled));
+  settle(std::move(settlement));
 }
 
 spool::DeadLetter OtlpDelivery::letter(const Item& item, const TraceId& trace, const SpanId& span,

@@ -21,8 +21,8 @@ class OtlpDelivery {
  public:
   OtlpDelivery(const TrackContext& context, spool::Cursor& cursor);
 
-  // Returns when all of the batch is settled, or when we are stopping (what is not settled is sent again by
-  // the next process).
+  // Returns when all of the batch is settled or parked, or when we are stopping (what is not settled is sent
+  // again by the next process).
   boost::asio::awaitable<void> deliver(OtlpBatch batch);
   void stop() { sleeps_.stop(); }
 
@@ -50,8 +50,15 @@ class OtlpDelivery {
     std::span<const SpanId> spans{};  // ascending, of traces[0]
     TraceOutcome* outcome = nullptr;  // of traces[0], at the finest level
   };
-  // Doubtful: answered by 500 alone, with nothing to tell it from an outage; nothing of it is settled.
-  enum class Reach : std::uint8_t { settled, doubtful, stopped };
+  // Doubtful: answered by 500 alone, with nothing to tell it from an outage; nothing of it is settled. Held:
+  // its route cannot go now; what is not settled is to be parked.
+  enum class Reach : std::uint8_t { settled, doubtful, held, stopped };
+  // What became of items, by where they stand.
+  struct Settlement {
+    std::vector<spool::Settled> in_log;
+    std::vector<spool::SettledParked> in_parked;
+    void add(const Item& item, spool::Settled settled);
+  };
 
   // Sends the part, and what is refused of it in ever smaller parts. `whole_only`: does not go on to smaller
   // ones when it is doubtful.
@@ -67,12 +74,18 @@ class OtlpDelivery {
   boost::asio::awaitable<bool> find_experiment_again(Target& target, int times, Verdict& verdict);
   boost::asio::awaitable<bool> pause_unsupported();
 
+  boost::asio::awaitable<Reach> deliver_items(Target& target, std::span<const Item> items);
+  void park(std::span<const Item> items);
+  void settle(Settlement settlement);
+
   static std::vector<TraceSpans> traces_of(const Item& item);
   Body body_of(const Part& part);
   void settle_part(const Part& part, const Verdict& verdict);
   void settle_delivered(std::span<const Item> items, const Verdict& verdict);
   void settle_trace(const Item& item, const TraceId& trace, TraceOutcome outcome);
   void settle_dead(std::span<const Item> items, const Verdict& verdict);
+  [[nodiscard]] spool::DeadLetter partial_letter(const Item& first, std::uint32_t rejected,
+                                                 const Verdict& verdict, const PartialSuccess& partial) const;
   [[nodiscard]] spool::DeadLetter letter(const Item& item, const TraceId& trace, const SpanId& span,
                                          std::uint32_t spans, const Verdict& verdict,
                                          std::string payload) const;

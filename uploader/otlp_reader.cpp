@@ -29,6 +29,7 @@ Result<std::optional<OtlpBatch>> OtlpReader::next() {
     if (!more) return std::unexpected(more.error());
     if (!*more) break;
   }
+  leave_out_settled();
   if (ahead_.empty()) return std::nullopt;
   OtlpBatch batch;
   batch.route = ahead_.front().record.header.route;
@@ -53,6 +54,15 @@ Result<std::optional<OtlpBatch>> OtlpReader::next() {
   ahead_ = std::move(left);
   ahead_bytes_ -= bytes;
   return batch;
+}
+
+// What waited here may have been dropped meanwhile: for its age, for room, or because the destination is too
+// far behind.
+void OtlpReader::leave_out_settled() {
+  for (const Seq position = cursor_.position(); !ahead_.empty() && ahead_.front().record.seq < position;) {
+    ahead_bytes_ -= ahead_.front().payload->size();
+    ahead_.pop_front();
+  }
 }
 
 Result<bool> OtlpReader::read_more() {

@@ -22,6 +22,7 @@ inline constexpr std::size_t kMaxAheadRecords = 16384;
 struct OtlpBatch {
   Route route;  // of all its records
   std::vector<Item> items;
+  bool entered = false;  // its route was entered already (HeldRoutes::enter)
 };
 
 // Lives on the deliver thread.
@@ -38,6 +39,7 @@ class OtlpReader {
  private:
   Result<bool> read_more();
   void take(Record record);
+  void leave_out_settled();
   [[nodiscard]] bool has_room() const;
   [[nodiscard]] bool same_route(const Route& a, const Route& b) const;
 

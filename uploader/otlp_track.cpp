@@ -5,6 +5,7 @@
 
 #include "uploader/otlp_delivery.hpp"
 #include "uploader/otlp_reader.hpp"
+#include "uploader/parked_reader.hpp"
 #include "uploader/slots.hpp"
 #include "uploader/track.hpp"
 #include "uploader/waits.hpp"
@@ -33,10 +34,21 @@ class OtlpTrack final : public Track {
         slots_(context.io, std::max<std::uint32_t>(1, context.settings.concurrency)),
         landed_(context.io),
         arrived_(context.io),
-        sleeps_(context.io) {}
+        parked_(cursor, context.routes, context.settings.max_batch_bytes),
+        parked_slots_(context.io, std::max<std::uint32_t>(1, context.settings.concurrency / 4)),
+        parked_changed_(context.io),
+        sleeps_(context.io) {
+    if (context.routes != nullptr) context.routes->listen([this] { look_at_parked(); });
+  }
 
-  void start() override { asio::co_spawn(context_.io, run(), rethrow); }
-  void records_arrived() override { arrived_.notify(); }
+  void start() override {
+    asio::co_spawn(context_.io, run(), rethrow);
+    asio::co_spawn(context_.io, run_parked(), rethrow);
+  }
+  void records_arrived() override {
+    arrived_.notify();
+    if (cursor_.parked().revived != revived_) look_at_parked();
+  }
   void drain() override {
     draining_ = true;
     arrived_.notify();
@@ -44,13 +56,15 @@ class OtlpTrack final : public Track {
   void stop() override {
     landed_.stop();
     arrived_.stop();
+    parked_changed_.stop();
     sleeps_.stop();
     slots_.stop();
+    parked_slots_.stop();
     delivery_.stop();
   }
   spool::Cursor& cursor() override { return cursor_; }
   [[nodiscard]] bool settled(Seq seq, const TraceId& trace) const override {
-    return cursor_.settled(seq, trace);
+    return cursor_.settled(seq, trace) && !is_parked(cursor_, seq, trace);
   }
 
  private:
@@ -102,6 +116,56 @@ class OtlpTrack final : public Track {
     slot = Slot{};
   }
 
+  // What is parked: at the start, when a route is released or to be probed, and when dead letters came back.
+  void look_at_parked() {
+    look_ = true;
+    parked_changed_.notify();
+  }
+
+  asio::awaitable<void> run_parked() {
+    std::uint64_t releases = 0;
+    for (bool first = true; !parked_changed_.stopped(); first = false) {
+      look_ = false;
+      const std::uint64_t revived = cursor_.parked().revived;
+      const std::uint64_t released = context_.routes == nullptr ? 0 : context_.routes->releases();
+      parked_.begin(!first && revived == revived_ && released == releases);
+      revived_ = revived;
+      releases = released;
+      if (!co_await deliver_parked()) co_return;
+      // The next pass must not meet again what this one has under way.
+      while (parked_under_way_ > 0)
+        if (!co_await parked_changed_.wait()) co_return;
+      while (!look_)
+        if (!co_await parked_changed_.wait()) co_return;
+    }
+  }
+
+  // One pass. False: stopped.
+  asio::awaitable<bool> deliver_parked() {
+    while (cursor_.parked().records > 0) {
+      Slot slot = co_await parked_slots_.acquire();
+      if (!slot || !co_await context_.sender.open()) co_return false;
+      auto batch = parked_.next();
+      if (!batch) {
+        spdlog::error("destination {}: what is parked cannot be read: {}", context_.settings.name,
+                      batch.error().sentence);
+        slot = Slot{};
+        if (!co_await sleeps_.sleep(kAfterReadError)) co_return false;
+        continue;
+      }
+      if (!*batch) co_return true;
+      ++parked_under_way_;
+      asio::co_spawn(context_.io, deliver_again(**std::move(batch), std::move(slot)), rethrow);
+    }
+    co_return !parked_changed_.stopped();
+  }
+
+  asio::awaitable<void> deliver_again(OtlpBatch batch, Slot slot) {
+    co_await deliver(std::move(batch), std::move(slot));
+    --parked_under_way_;
+    parked_changed_.notify();
+  }
+
   const TrackContext context_;
   spool::Cursor& cursor_;
   OtlpReader reader_;
@@ -110,6 +174,12 @@ class OtlpTrack final : public Track {
   std::size_t bytes_under_way_ = 0;  // of payloads
   Event landed_;
   Event arrived_;
+  ParkedReader parked_;
+  Slots parked_slots_;  // its own: the newest records hold one of the others even while they wait to come
+  Event parked_changed_;
+  bool look_ = false;                 // there is a reason for another pass
+  std::size_t parked_under_way_ = 0;  // batches
+  std::uint64_t revived_ = 0;         // dead letters taken back that a pass has seen
   Sleeps sleeps_;
   bool draining_ = false;
 };

@@ -42,6 +42,7 @@ enum class Action : std::uint8_t {
   forbidden,  // 403, and the credential is good: it is not allowed to do this (Scope::experiment alone)
   new_url,    // storage: the signed URL is no good any more
   fallback,   // 501, ENDPOINT_NOT_FOUND: this server has no such call
+  held,       // not now, and for this route alone: what comes of it waits, the others go on
   stopped,    // we are shutting down; nothing is known about the request
 };
 
@@ -55,6 +56,12 @@ struct Verdict {
   bool unproven = false;
   net::HttpResponse response;  // for done
 };
+
+// What is forbidden to us is held, by a caller who can hold a route.
+inline Verdict held_if_forbidden(Verdict verdict) {
+  if (verdict.action == Action::forbidden) verdict.action = Action::held;
+  return verdict;
+}
 
 // Lives on the deliver thread.
 class Sender {

@@ -12,6 +12,8 @@ namespace spanferry::uploader {
 
 enum class Kind : std::uint8_t { databricks, mlflow, otlp, local };
 enum class From : std::uint8_t { now, oldest };
+// What happens when a destination is far behind: the log waits for it, or it is given up what is too old.
+enum class WhenBehind : std::uint8_t { block, drop };
 
 // Where a secret comes from; a file is read anew at each use, so that it can be changed under us.
 struct Secret {
@@ -46,6 +48,8 @@ struct DestinationSettings {
   std::uint64_t max_batch_bytes = 4ULL << 20;
   std::uint32_t concurrency = 8;
   From from = From::now;
+  WhenBehind when_behind = WhenBehind::block;
+  std::uint64_t max_lag_bytes = 0;  // for drop; 0: half of spool.max_bytes
   AssembleSettings assemble;
   std::string ca_file;                         // PEM; empty: SSL_CERT_FILE, else the system's
   std::string client_certificate, client_key;  // PEM; the key may stand in the certificate's file

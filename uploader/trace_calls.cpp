@@ -23,7 +23,9 @@ TraceCalls::TraceCalls(const TrackContext& context, Surface surface)
 asio::awaitable<Verdict> TraceCalls::send(Surface surface, net::HttpRequest request) {
   net::Backoff backoff({}, uniform_random);
   for (;;) {
-    Verdict verdict = co_await context_.sender.send(surface, [&request] { return request; });
+    Verdict verdict = held_if_forbidden(co_await context_.sender.send(
+        surface, [&request] { return request; },
+        surface == Surface::storage ? Scope::destination : Scope::experiment));
     if (verdict.action != Action::split || !verdict.unproven || backoff.failures() >= kUnprovenRounds)
       co_return verdict;
     context_.sender.health().enter(DestinationState::retrying, verdict.reason);

@@ -42,7 +42,10 @@ bool GatheredTrace::settled() const {
 }
 
 bool GatheredTrace::uploaded() const {
-  return mark && parts.back().seq <= mark->last && trace.spans.size() <= mark->spans;
+  // What is parked was never sent, however old it is.
+  const bool any_parked =
+      std::ranges::any_of(parts, [](const TracePart& part) { return part.parked.has_value(); });
+  return mark && !any_parked && parts.back().seq <= mark->last && trace.spans.size() <= mark->spans;
 }
 
 void TraceGatherer::keep(std::shared_ptr<const Decoded> decoded) {
@@ -78,11 +81,43 @@ Result<std::shared_ptr<const TraceGatherer::Decoded>> TraceGatherer::decoded(Seq
   return made;
 }
 
+Result<std::shared_ptr<const TraceGatherer::Decoded>> TraceGatherer::decoded(const Source& source,
+                                                                             const TraceId& trace) {
+  if (!source.parked) return decoded(source.seq, trace);
+  const spool::Parked& part = *source.parked;
+  if (part.header.kind != RecordKind::spans) return nullptr;
+  auto made = std::make_shared<Decoded>();
+  made->record = {source.seq, part.header, part.payload};
+  auto request = decode_traces_request(*part.payload, &trace);
+  if (!request) return std::unexpected(request.error().in(fmt::format("parked record {}", source.seq)));
+  made->request = *std::move(request);
+  for (std::uint32_t i = 0; i < made->request.spans.size(); ++i) made->spans_of[trace].push_back(i);
+  return made;
+}
+
+// In the order they came in. What is parked may still be in the log, where it counts as settled.
+Result<std::vector<TraceGatherer::Source>> TraceGatherer::sources_of(const TraceId& trace) {
+  const auto seqs = spool_.records_of(trace);
+  if (!seqs) return std::unexpected(seqs.error());
+  auto parked = cursor_.parked_of(trace);
+  if (!parked) return std::unexpected(parked.error());
+  std::vector<Source> sources;
+  for (spool::Parked& part : *parked) sources.push_back({part.key.seq, std::move(part)});
+  const auto is_parked_whole = [&](Seq seq) {
+    return std::ranges::any_of(
+        *parked, [seq](const spool::Parked& part) { return part.key.seq == seq && part.key.span.is_zero(); });
+  };
+  for (const Seq seq : *seqs)
+    if (!is_parked_whole(seq)) sources.push_back({seq, std::nullopt});
+  std::ranges::sort(sources, {}, &Source::seq);
+  return sources;
+}
+
 Result<std::optional<GatheredTrace>> TraceGatherer::gather(const TraceId& trace,
                                                            std::optional<TraceMark> mark,
                                                            std::vector<TracePart>* parts) {
-  const auto seqs = spool_.records_of(trace);
-  if (!seqs) return std::unexpected(seqs.error());
+  auto sources = sources_of(trace);
+  if (!sources) return std::unexpected(sources.error());
   GatheredTrace gathered;
   gathered.trace.id = trace;
   gathered.mark = mark;
@@ -91,15 +126,17 @@ Result<std::optional<GatheredTrace>> TraceGatherer::gather(const TraceId& trace,
   std::shared_ptr<const Decoded> root_record;  // keeps root_resource
   std::unordered_set<SpanId> up_to_mark;
   bool too_large = false;
-  for (const Seq seq : *seqs) {
-    const auto record = decoded(seq, trace);
+  for (Source& source : *sources) {
+    const Seq seq = source.seq;
+    const bool parked = source.parked.has_value();
+    const auto record = decoded(source, trace);
     if (!record) return std::unexpected(record.error());
     if (!*record) continue;
     const auto found = (*record)->spans_of.find(trace);
     if (found == (*record)->spans_of.end()) continue;
     const RecordHeader& header = (*record)->record.header;
-    gathered.parts.push_back(
-        {seq, header, static_cast<std::uint32_t>(found->second.size()), cursor_.settled(seq, trace)});
+    gathered.parts.push_back({seq, header, static_cast<std::uint32_t>(found->second.size()),
+                              !parked && cursor_.settled(seq, trace), std::move(source.parked)});
     gathered.last_received_ns = std::max(gathered.last_received_ns, header.received_ns);
     if (too_large) continue;
     std::vector<mlflow::StoredSpan> spans;
@@ -109,7 +146,7 @@ Result<std::optional<GatheredTrace>> TraceGatherer::gather(const TraceId& trace,
       const Span& span = (*record)->request.spans[i];
       spans.push_back(mlflow::stored_span(span));
       gathered.bytes += spans.back().size_bytes();
-      if (mark && seq <= mark->last) up_to_mark.insert(span.span_id);
+      if (mark && seq <= mark->last && !parked) up_to_mark.insert(span.span_id);
       gathered.top_ended |= span.end_ns != 0 && (!span.parent_id || span.parent_is_remote);
       const Resource& from = (*record)->request.resources[span.resource];
       if (&from != last_resource) add_attributes(resource, from, false);
@@ -145,6 +182,10 @@ std::string TraceGatherer::request_of(const TraceId& trace, const std::vector<Tr
   std::string request;
   for (const TracePart& part : parts) {
     if (part.settled) continue;
+    if (part.parked) {
+      request += *part.parked->payload;
+      continue;
+    }
     const auto record = spool_.get(part.seq);
     if (!record || !*record) continue;
     request += filter_traces_request(*(*record)->payload,

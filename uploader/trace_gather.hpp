@@ -23,8 +23,9 @@ inline constexpr std::size_t kMaxTraceBytes = 128U << 20;
 struct TracePart {
   Seq seq = 0;
   RecordHeader header;
-  std::uint32_t spans = 0;  // repeated ones included
-  bool settled = false;     // here, before
+  std::uint32_t spans = 0;                // repeated ones included
+  bool settled = false;                   // here, before
+  std::optional<spool::Parked> parked{};  // where it stands, unless in the log
 };
 
 struct GatheredTrace {
@@ -35,7 +36,7 @@ struct GatheredTrace {
   std::int64_t last_received_ns = 0;
   bool top_ended = false;
   std::optional<TraceMark> mark;
-  std::uint64_t spans_of_mark = 0;  // distinct spans in records up to the mark's last
+  std::uint64_t spans_of_mark = 0;  // distinct spans in records of the log up to the mark's last
 
   [[nodiscard]] bool settled() const;
   // All that is here is at the far side already.
@@ -67,6 +68,12 @@ class TraceGatherer {
     DecodedRequest request;
     std::unordered_map<TraceId, std::vector<std::uint32_t>> spans_of;
   };
+  struct Source {
+    Seq seq = 0;
+    std::optional<spool::Parked> parked;
+  };
+  Result<std::vector<Source>> sources_of(const TraceId& trace);
+  Result<std::shared_ptr<const Decoded>> decoded(const Source& source, const TraceId& trace);
   Result<std::shared_ptr<const Decoded>> decoded(Seq seq, const TraceId& trace);
   void keep(std::shared_ptr<const Decoded> decoded);
 

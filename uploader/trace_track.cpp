@@ -13,7 +13,9 @@
 
 #include "uploader/assembler.hpp"
 #include "uploader/trace_headings.hpp"
+#include "uploader/trace_parking.hpp"
 #include "uploader/waits.hpp"
+#include "uploader/written.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -62,16 +64,26 @@ class TraceTrack final : public Track {
         concurrency_(std::max<std::size_t>(1, context.settings.concurrency)),
         assembler_(context.settings.assemble, kMaxOpenTraces),
         gatherer_(context.spool, cursor),
+        parking_(context, cursor),
         marks_(context.spool, cursor.name()),
         next_(cursor.position()),
         end_at_start_(context.spool.end()),
         changed_(context.io),
         sleeps_(context.io),
         due_(context.io),
-        remembered_(context.io, asio::steady_timer::time_point::max()) {}
+        remembered_(context.io, asio::steady_timer::time_point::max()) {
+    if (context.routes == nullptr) return;
+    context.routes->listen([this] {
+      parking_.look();
+      changed_.notify();
+    });
+  }
 
   void start() override { asio::co_spawn(context_.io, run(), rethrow); }
-  void records_arrived() override { changed_.notify(); }
+  void records_arrived() override {
+    parking_.records_arrived();
+    changed_.notify();
+  }
   void drain() override {
     assembler_.drain();
     changed_.notify();
@@ -84,7 +96,7 @@ class TraceTrack final : public Track {
   }
   spool::Cursor& cursor() override { return cursor_; }
   [[nodiscard]] bool settled(Seq seq, const TraceId& trace) const override {
-    return cursor_.settled(seq, trace);
+    return cursor_.settled(seq, trace) && !is_parked(cursor_, seq, trace);
   }
 
  private:
@@ -122,6 +134,12 @@ class TraceTrack final : public Track {
 
   // True: there may be more to see.
   Result<bool> walk() {
+    auto parked = parking_.note_some(assembler_);
+    if (!parked || *parked) return parked;
+    if (!assembler_.full()) {
+      auto moved = parking_.park_laggards(assembler_, next_, Clock::now());
+      if (!moved || *moved) return moved;
+    }
     if (assembler_.full() || next_ > cursor_.position() + kMaxAheadRecords) {
       // Nothing moves by itself: the oldest traces go early. What comes of them later is merged.
       const bool idle = assembler_.next_due().value_or(Time::min()) > Clock::now();
@@ -131,8 +149,13 @@ class TraceTrack final : public Track {
     const auto batch = context_.spool.read(next_, kReadBytes, kReadRecords);
     if (!batch) return std::unexpected(batch.error());
     for (const spool::Gap& gap : batch->gaps) cursor_.settle(gap);
-    for (const Record& record : batch->records) note(record);
+    std::size_t bytes = 0;
+    for (const Record& record : batch->records) {
+      note(record);
+      bytes += record.payload->size();
+    }
     next_ = batch->next;
+    parking_.walked(next_, bytes);
     return !batch->records.empty();
   }
 
@@ -167,17 +190,21 @@ class TraceTrack final : public Track {
     while (has_room() && !changed_.stopped() && Clock::now() >= ask_again_) {
       const auto due = assembler_.take(Clock::now());
       if (!due) return;
-      if (!delivery_->ready(due->trace, due->first)) {
+      const bool ready = delivery_->ready(due->trace, due->first);
+      if (!ready && context_.routes != nullptr && context_.routes->any()) {
+        // What it waits for may be held.
+        gather(due->trace, false);
+      } else if (!ready) {
         assembler_.put_back(due->trace, Clock::now() + kNotReady);
         // Thousands may wait for the same outage to end.
         if (++not_ready >= kMaxNotReady) ask_again_ = Clock::now() + kNotReady;
       } else {
-        gather(due->trace);
+        gather(due->trace, true);
       }
     }
   }
 
-  void gather(const TraceId& id) {
+  void gather(const TraceId& id, bool ready) {
     const auto mark = marks_.load(id);
     std::vector<TracePart> parts;
     auto gathered = mark ? gatherer_.gather(id, *mark, &parts)
@@ -189,9 +216,26 @@ class TraceTrack final : public Track {
     if (!assembler_.still_due(id, trace->parts.back().seq, trace->top_ended,
                               steady_time_of(trace->last_received_ns), Clock::now()))
       return;
+    HeldRoutes* routes = context_.routes;
+    const bool held =
+        routes != nullptr && (ready ? !routes->enter(trace->route) : routes->holds(trace->route));
+    if (!ready && !held) return assembler_.put_back(id, Clock::now() + kNotReady);
     ++under_way_;
     bytes_under_way_ += trace->bytes;
-    asio::co_spawn(context_.io, deliver(std::move(trace)), rethrow);
+    asio::co_spawn(context_.io, held ? set_aside(std::move(trace)) : deliver(std::move(trace)), rethrow);
+  }
+
+  asio::awaitable<void> set_aside(std::shared_ptr<GatheredTrace> trace) {
+    parking_.set_aside(*trace);
+    co_await written(context_.io, cursor_);
+    assembler_.done(trace->trace.id, trace->parts.back().seq);
+    ended(*trace);
+  }
+
+  void ended(const GatheredTrace& trace) {
+    --under_way_;
+    bytes_under_way_ -= trace.bytes;
+    changed_.notify();
   }
 
   void cannot_gather(const TraceId& id, const Error& error, const std::vector<TracePart>& parts) {
@@ -209,7 +253,7 @@ class TraceTrack final : public Track {
 
   asio::awaitable<void> deliver(std::shared_ptr<GatheredTrace> trace) {
     const TraceId id = trace->trace.id;
-    const std::size_t bytes = trace->bytes;
+    const std::size_t bytes = trace->bytes;  // as it was gathered
     const Seq last = trace->parts.back().seq;
     TraceOutcome outcome;
     if (trace->uploaded()) {
@@ -218,8 +262,21 @@ class TraceTrack final : public Track {
     } else {
       outcome = co_await delivery_->deliver(*trace);
     }
+    if (HeldRoutes* routes = context_.routes; routes != nullptr) {
+      if (outcome.kind == TraceOutcome::Kind::delivered) {
+        routes->accepted(trace->route);
+      } else if (outcome.kind == TraceOutcome::Kind::held) {
+        routes->refused(trace->route, outcome.refusal.reason);
+      } else {
+        routes->left(trace->route);
+      }
+    }
     switch (outcome.kind) {
       case TraceOutcome::Kind::stopped:
+        co_return;
+      case TraceOutcome::Kind::held:
+        trace->bytes = bytes;
+        co_await set_aside(std::move(trace));
         co_return;
       case TraceOutcome::Kind::later:
         assembler_.put_back(id, Clock::now() + kNotReady);
@@ -236,9 +293,9 @@ class TraceTrack final : public Track {
         assembler_.done(id, last);
         break;
     }
-    --under_way_;
-    bytes_under_way_ -= bytes;
-    changed_.notify();
+    if (outcome.kind != TraceOutcome::Kind::later) parking_.note_again(assembler_, id);
+    trace->bytes = bytes;
+    ended(*trace);
   }
 
   // The trace counts as under way until that is durable: after a kill no more than these are sent again. Also
@@ -259,13 +316,20 @@ class TraceTrack final : public Track {
   void settle(const TraceId& id, const std::vector<TracePart>& parts, Outcome outcome,
               std::vector<spool::DeadLetter> dead) {
     std::vector<Settled> settled;
+    std::vector<spool::SettledParked> settled_parked;
     for (const TracePart& part : parts) {
       if (part.settled) continue;
+      if (part.parked) {
+        settled_parked.emplace_back(*part.parked, SpanCounts::of(outcome, part.spans));
+        settled_parked.back().dead = std::exchange(dead, {});
+        continue;
+      }
       settled.push_back({part.seq, part.header.span_count, part.header.trace_count, id,
                          SpanCounts::of(outcome, part.spans), std::move(dead)});
       dead.clear();
     }
     if (!settled.empty()) cursor_.settle(std::move(settled));
+    if (!settled_parked.empty()) cursor_.settle_parked(std::move(settled_parked));
   }
 
   void settle_refused(const TraceId& id, const std::vector<TracePart>& parts, const Verdict& verdict) {
@@ -324,6 +388,7 @@ class TraceTrack final : public Track {
   const std::size_t concurrency_;
   Assembler assembler_;
   TraceGatherer gatherer_;
+  TraceParking parking_;
   TraceMarks marks_;
   Seq next_;                // the record to look at next
   const Seq end_at_start_;  // records below may be settled in part by the process before

@@ -19,6 +19,7 @@ struct TraceOutcome {
     delivered,
     refused,  // a dead letter with `refusal`
     later,    // not now: ask again soon
+    held,     // not while its route is held, for the reason of `refusal`
     stopped,  // we are shutting down
   };
   Kind kind = Kind::stopped;
@@ -31,7 +32,9 @@ struct TraceOutcome {
     return {Kind::refused, std::move(verdict), false, 0, false};
   }
   static TraceOutcome of(Verdict verdict) {
-    return verdict.action == Action::stopped ? TraceOutcome{} : refused(std::move(verdict));
+    if (verdict.action == Action::stopped) return {};
+    if (verdict.action == Action::held) return {Kind::held, std::move(verdict), false, 0, false};
+    return refused(std::move(verdict));
   }
 };
 

@@ -11,6 +11,7 @@
 #include "spool/cursor.hpp"
 #include "spool/spool.hpp"
 #include "uploader/experiments.hpp"
+#include "uploader/held_routes.hpp"
 #include "uploader/sender.hpp"
 #include "uploader/settings.hpp"
 
@@ -23,7 +24,8 @@ struct TrackContext {
   const DestinationSettings& settings;
   const ContextDefaults& context;
   Sender& sender;
-  Experiments* experiments;  // null for kind otlp
+  Experiments* experiments;      // null for kind otlp
+  HeldRoutes* routes = nullptr;  // the same
 };
 
 // Lives on the deliver thread; accessors marked so may be called from any.
@@ -40,6 +42,9 @@ class Track {
   // Any thread: whether that trace's part of that record is done here.
   [[nodiscard]] virtual bool settled(Seq seq, const TraceId& trace) const = 0;
 };
+
+// Whether that trace's part of that record is parked there. Any thread.
+bool is_parked(spool::Cursor& cursor, Seq seq, const TraceId& trace);
 
 // OTLP batches: kinds otlp and mlflow (one experiment a request).
 std::unique_ptr<Track> make_otlp_track(TrackContext context);

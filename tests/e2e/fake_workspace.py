@@ -53,6 +53,7 @@ CONFIG = {
     "token_ttl_s": 3600, "url_ttl_s": 900,
     "cloud": "aws",  # aws | gcp | azure | adls: the kind of signed URL that is handed out
     "reject_trace_ids": [],  # 400 on any write that names one of these (tr-… or bare hex)
+    "forbid_experiments": [],  # ids or names: 403 on what is written to them
     "reject_span_names": [],  # OTLP: these spans are counted in partial_success.rejected_spans
     "strict_partial": True,  # False: a rejected span fails its whole OTLP request with 400
     "max_body_bytes": 0,  # 413 above this (0: no limit)
@@ -191,6 +192,10 @@ def need_experiment(s, eid):
         raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Node ID {eid} does not exist.")
     return exp
 
+def check_allowed(s, exp):
+    if {exp["experiment_id"], exp["name"]} & set(s.config["forbid_experiments"]):
+        raise ApiError(403, "PERMISSION_DENIED", f"User does not have permission to edit experiment {exp['name']}.")
+
 def check_reject(s, *ids):
     bad = {i.removeprefix("tr-") for i in s.config["reject_trace_ids"]}
     for i in ids:
@@ -253,7 +258,7 @@ def start_trace(s, r):
     tid = info["trace_id"]
     check_reject(s, tid)
     eid = info.get("trace_location", {}).get("mlflow_experiment", {}).get("experiment_id")
-    need_experiment(s, eid)
+    check_allowed(s, need_experiment(s, eid))
     s.note(tid, "start_trace")
     new = copy.deepcopy(info)
     for a in new.pop("assessments", []):

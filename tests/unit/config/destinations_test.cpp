@@ -98,11 +98,28 @@ TEST(Destinations, RefuseWhatIsNotBuiltWithASentence) {
   const auto problems = problems_of(
       "destinations:\n"
       "  - {name: a, kind: databricks, url: https://h, token: t, account_id: x}\n"
-      "  - {name: b, kind: databricks, url: https://h, token: t, unity_catalog: c.s.p}\n"
-      "  - {name: c, kind: databricks, url: https://h, token: t, when_behind: drop}\n");
+      "  - {name: b, kind: databricks, url: https://h, token: t, unity_catalog: c.s.p}\n");
   EXPECT_THAT(problems, ElementsAre(HasSubstr("destinations[0].account_id: unknown key"),
-                                    HasSubstr("destinations[1].unity_catalog: unknown key: Unity Catalog"),
-                                    HasSubstr("destinations[2].when_behind: unknown key")));
+                                    HasSubstr("destinations[1].unity_catalog: unknown key: Unity Catalog")));
+}
+
+TEST(Destinations, AreWaitedForIfTheyAreTheFirstOrSaySo) {
+  const auto loaded = load_text(
+      "destinations:\n"
+      "  - {name: view, kind: local}\n"
+      "  - {name: a, kind: otlp, url: http://127.0.0.1}\n"
+      "  - {name: b, kind: otlp, url: http://127.0.0.1}\n"
+      "  - {name: c, kind: otlp, url: http://127.0.0.1, when_behind: block}\n"
+      "  - {name: d, kind: otlp, url: http://127.0.0.1, max_lag_bytes: 1GiB}\n");
+  ASSERT_TRUE(loaded) << loaded.error().front();
+  const auto& d = loaded->settings.uploader.destinations;
+  using uploader::WhenBehind;
+  EXPECT_EQ(d[1].when_behind, WhenBehind::block);
+  EXPECT_EQ(d[2].when_behind, WhenBehind::drop);
+  EXPECT_EQ(d[3].when_behind, WhenBehind::block);
+  EXPECT_EQ(d[4].max_lag_bytes, 1ULL << 30);
+  EXPECT_THAT(problems_of("destinations: [{name: a, kind: otlp, url: \"http://h\", max_lag_bytes: 1GiB}]"),
+              ElementsAre(HasSubstr("max_lag_bytes: has no meaning with when_behind: block")));
 }
 
 TEST(Destinations, HaveNamesOfTheirOwn) {

@@ -224,6 +224,7 @@ TEST_F(Console, ADeadLetterIsShownWithItsPayloadUntilItIsDropped) {
   spool.add_dead_letter(letter);
   EXPECT_EQ(Parsed(dead_letter(sources, letter.id()).body).text("/payload"), "YWI=");
   EXPECT_EQ(dead_letter(sources, "workspace/5/x/y").status, 404);
+  EXPECT_EQ(retry_dead_letters(sources, "workspace/5/x/y").status, 404);
   EXPECT_EQ(Parsed(drop_dead_letters(sources, letter.id()).body).number("/dropped"), 1);
   EXPECT_EQ(dead_letter(sources, letter.id()).status, 404);
   EXPECT_EQ(drop_dead_letters(sources, "workspace").status, 404);

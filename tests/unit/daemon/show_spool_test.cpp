@@ -50,7 +50,8 @@ TEST(SpoolInspect, TellsWhatWasCountedByDestination) {
             "records   2 with 1,500 spans and 0 B of payload, seq 3 to 5\n"
             "ever      5 records, 2,000 spans\n"
             "gap       seq 4 to 4: 1 records, 7 spans\n"
-            "backend: at seq 3, pending 1,500 spans in 2 records, delivered 492, dead letters 1\n");
+            "backend: at seq 3, pending 1,500 spans in 2 records (0 of them parked), delivered 492, dead "
+            "letters 1\n");
   const auto json = inspection_json(sample());
   EXPECT_THAT(json, HasSubstr(R"("pending":{"records":2,"spans":1500})"));
   EXPECT_THAT(json, HasSubstr(R"("delivered":492,"dead":0)"));

@@ -102,6 +102,7 @@ class FakeSpool final : public spool::Spool {
   void release(const std::string&) override {}
   void forget(const std::string&, std::move_only_function<void(Result<>)> done) override { done({}); }
   void retain(const spool::Settings&) override {}
+  void hold_routes(const std::string&, std::vector<Route>) override {}
   void put(std::string, std::string, std::move_only_function<void(Result<>)> done) override {
     {
       const std::lock_guard lock(mutex_);
@@ -126,6 +127,9 @@ class FakeSpool final : public spool::Spool {
     });
     if (dropped == 0) return fail(ErrorKind::not_found, "no such letter");
     return dropped;
+  }
+  Result<std::uint64_t> retry_dead_letters(std::string_view which) override {
+    return drop_dead_letters(which);
   }
   Result<std::vector<spool::TraceSummary>> traces(std::size_t limit, Seq before) override {
     std::vector<spool::TraceSummary> found;

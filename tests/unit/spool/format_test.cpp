@@ -39,6 +39,29 @@ TEST(SpoolFormat, ReadsBackAProgressAndRefusesOneCutAnywhere) {
   EXPECT_FALSE(Progress::decode(bytes + "x"));
 }
 
+TEST(SpoolFormat, WritesAProgressWithSomethingParkedAsAVersionOfItsOwn) {
+  Progress progress = example();
+  progress.settle_record(2, 5, {});
+  progress.park({.records = 1, .spans = 5, .bytes = 200});
+  EXPECT_EQ(hex_encode(progress.encode()),
+            "02010000040370076407000000000000"
+            "0105c801");
+  const auto again = Progress::decode(progress.encode());
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->parked().spans, 5U);
+  EXPECT_EQ(again->accounting({4, 3, 112}).pending, 5U);
+  progress.unpark({.records = 1, .spans = 5, .bytes = 200}, SpanCounts::of(Outcome::delivered, 5));
+  EXPECT_EQ(progress.encode().front(), 1);
+  EXPECT_EQ(progress.accounting({4, 3, 112}).pending, 0U);
+  const ParkedKey key{trace_of(9), 42, span_of(1)};
+  EXPECT_EQ(hex_encode(parked_key("ws", key)),
+            "777300"
+            "01000000000000000000000000000009"
+            "000000000000002a"
+            "0200000000000001");
+  EXPECT_EQ(parse_parked_key(parked_key("ws", key)), key);
+}
+
 TEST(SpoolFormat, ReadsBackADeadLetterAndRefusesOneCutAnywhere) {
   DeadLetter letter;
   letter.destination = "ws";

@@ -73,10 +73,17 @@ class ModelTest : public SpoolTest {
       const bool in_parts = known != acknowledged.end() && known->second.traces.size() > 1 && pick(2) == 0;
       if (in_parts) {
         const auto& traces = known->second.traces;
+        const auto& trace = traces[pick(static_cast<unsigned>(traces.size()))];
+        if (pick(3) == 0) {
+          settled.push_back(
+              {record.seq, record.header.span_count, record.header.trace_count, trace, {}, {}, {}});
+          settled.back().parked.push_back(parked_part(record, trace, 2, record.payload));
+          continue;
+        }
         settled.push_back({record.seq,
                            record.header.span_count,
                            record.header.trace_count,
-                           traces[pick(static_cast<unsigned>(traces.size()))],
+                           trace,
                            SpanCounts::of(outcome, 2),
                            {}});
       } else {
@@ -89,6 +96,23 @@ class ModelTest : public SpoolTest {
     }
     c.settle(std::move(settled));
     for (const auto& gap : batch->gaps) c.settle(gap);
+  }
+
+  void settle_some_parked() {
+    for (const auto& [name, c] : cursors) {
+      const auto parts = c->read_parked({}, 100'000);
+      if (!parts) return;  // being reopened
+      std::vector<SettledParked> settled;
+      for (const auto& part : *parts) {
+        const auto known = acknowledged.find(part.key.seq);
+        if (known != acknowledged.end()) {
+          EXPECT_EQ(*part.payload, known->second.payload);
+        }
+        if (pick(2) == 0)
+          settled.emplace_back(part, SpanCounts::of(static_cast<Outcome>(pick(kOutcomes)), 2));
+      }
+      c->settle_parked(std::move(settled));
+    }
   }
 
   // A power cut. What was settled may be forgotten, what was acknowledged may not.
@@ -131,7 +155,10 @@ class ModelTest : public SpoolTest {
         if (known == acknowledged.end()) continue;
         for (const auto& trace : known->second.traces) pending -= c->settled(seq, trace) ? 2 : 0;
       }
-      EXPECT_EQ(c->accounting().pending, pending) << name;
+      const auto parked = c->read_parked({}, SIZE_MAX);
+      ASSERT_TRUE(parked) << parked.error().sentence;
+      EXPECT_EQ(parked->size(), c->parked().records) << name;
+      EXPECT_EQ(c->accounting().pending, pending + 2 * parked->size()) << name;
     }
   }
 
@@ -149,8 +176,10 @@ TEST_F(ModelTest, HoldsItsPromisesUnderRandomActionsAndCrashes) {
     const unsigned action = pick(100);
     if (action < 55) {
       append_some();
-    } else if (action < 90) {
+    } else if (action < 85) {
       settle_some();
+    } else if (action < 90) {
+      settle_some_parked();
     } else if (action < 93) {
       disk->failing_syncs = 1;
     } else if (action < 95) {

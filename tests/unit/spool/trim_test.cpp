@@ -158,5 +158,33 @@ TEST_F(TrimTest, SurvivesAFullFilesystemWithoutLosingWhatItAcknowledged) {
   spool.reset();
 }
 
+TEST_F(TrimTest, AReaderThatIsNotWaitedForIsGivenUpWhatIsTooFarBack) {
+  open();
+  auto* first = cursor("first");
+  auto* second = cursor("second");
+  second->limit_lag(8U << 20);
+  ASSERT_EQ(fill(400), 400U);  // 40 MB, about 24 as they are stored
+  settle_up_to(*first, spool->end());
+  ASSERT_TRUE(eventually([&] { return second->position() > 200; })) << second->position();
+  EXPECT_LE(second->position(), 330U) << "not more than had to go";
+  ASSERT_TRUE(eventually([&] { return spool->first() > 200; }));
+  const auto a = second->accounting();
+  EXPECT_EQ(a.settled[Outcome::dropped], second->position() - 1);
+  EXPECT_EQ(a.accepted, a.settled.total() + a.pending);
+  EXPECT_EQ(first->accounting().settled[Outcome::dropped], 0U);
+}
+
+TEST_F(TrimTest, AReaderThatIsNotWaitedForDoesNotKeepTheSpoolFull) {
+  open();
+  auto* first = cursor("first");
+  auto* second = cursor("second");
+  second->limit_lag(1U << 30);
+  EXPECT_LT(fill(3000), 3000U);
+  EXPECT_EQ(second->accounting().settled[Outcome::dropped], 0U) << "the first one needs it all";
+  settle_up_to(*first, spool->end());
+  ASSERT_TRUE(eventually([&] { return spool->accepting() && fill(1) == 1; }));
+  EXPECT_GT(second->accounting().settled[Outcome::dropped], 0U);
+}
+
 }  // namespace
 }  // namespace spanferry::spool

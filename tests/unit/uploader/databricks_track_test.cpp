@@ -328,5 +328,85 @@ TEST(TraceMarksInTheSpool, AreBoundedTheOldestGoesFirst) {
   EXPECT_EQ(**marks.load(trace_of(5)), (TraceMark{6, 9, true}));
 }
 
+TEST_F(DatabricksTrack, AForbiddenExperimentIsSetAsideAndTheOthersArrive) {
+  const Route closed{"5", {}, {}};
+  bool open = false;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what == kStart && !open && call.body.find("\"experiment_id\":\"5\"") != std::string::npos)
+      return refusal(Action::held, 403);
+    return std::nullopt;
+  };
+  for (std::uint32_t n = 1; n <= 6; ++n) append({trace_span(n, 1, 0)}, n % 2 == 0 ? Route{} : closed);
+  start();
+  auto& cursor = spool.cursor_of("workspace");
+  ASSERT_TRUE(run_until([&] { return cursor.position() == 7 && cursor.parked_parts.size() == 3; }));
+  EXPECT_EQ(settled()[Outcome::delivered], 3U);
+  EXPECT_FALSE(track->settled(1, trace_of(1)));
+  append({trace_span(1, 2, 1)}, closed);  // a late span of a trace that waits
+  append({trace_span(7, 1, 0)});
+  ASSERT_TRUE(run_until([&] { return cursor.position() == 9; }));
+  spool.forget_payloads();
+  open = true;
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
+  EXPECT_EQ(settled()[Outcome::delivered], 8U);
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(2));
+  EXPECT_EQ(cursor.accounting().pending, 0U);
+  EXPECT_FALSE(routes.any());
+}
+
+TEST_F(DatabricksTrack, ADeadLetterThatIsTriedAgainIsAddedToWhatIsThere) {
+  bool refuses = true;
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (refuses && call.what == kStart) return refusal(Action::split, 400);
+    return std::nullopt;
+  };
+  append({trace_span(1, 2, 1), trace_span(1, 3, 1)});
+  ASSERT_TRUE(run_until_settled());
+  auto& cursor = spool.cursor_of("workspace");
+  ASSERT_THAT(cursor.dead, SizeIs(1));
+  refuses = false;
+  spool.forget_payloads();
+  append({trace_span(1, 4, 1)});
+  track->drain();  // its root is not in the log any more
+  ASSERT_TRUE(run_until_settled());
+  spool.forget_payloads();
+  cursor.take_back(0);
+  track->records_arrived();
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(4)) << "never less than was there";
+  EXPECT_EQ(settled()[Outcome::dead], 0U);
+  EXPECT_EQ(settled()[Outcome::delivered], 4U);
+}
+
+TEST_F(DatabricksTrack, ATraceThatStaysOpenIsParkedBeforeItHoldsTheLog) {
+  const auto append_others = [this](int count) {
+    for (int n = 0; n < count; ++n) {
+      spool::Entry entry;
+      entry.header.kind = RecordKind::trace_info;
+      entry.payload = std::make_shared<const std::string>("{}");
+      std::vector<spool::Entry> entries;
+      entries.push_back(std::move(entry));
+      spool.append(std::move(entries), {});
+    }
+    if (track) track->records_arrived();
+  };
+  append({trace_span(1, 2, 1)});  // its root does not come yet
+  append_others(4000);
+  start();
+  auto& cursor = spool.cursor_of("workspace");
+  ASSERT_TRUE(run_until([&] { return cursor.settled(4001); }));
+  EXPECT_EQ(cursor.position(), 1U);
+  append_others(200);
+  ASSERT_TRUE(run_until([&] { return cursor.position() > 4000; }));
+  EXPECT_THAT(cursor.parked_parts, SizeIs(1));
+  append({trace_span(1, 1, 0)});
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty() && track->cursor().lag_records() == 0; }));
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(2));
+  EXPECT_EQ(cursor.accounting().pending, 0U);
+}
+
 }  // namespace
 }  // namespace spanferry::uploader

@@ -37,6 +37,7 @@ class MemoryCursor final : public spool::Cursor {
     for (spool::Settled& one : all) {
       if (one.trace ? settled(one.seq, *one.trace) : settled(one.seq)) continue;
       accounting_.settled += one.counts;
+      for (const spool::Parked& part : one.parked) parked_parts[part.key] = part;
       for (auto& letter : one.dead) dead.push_back(std::move(letter));
       if (one.trace) {
         traces_[one.seq].insert(*one.trace);
@@ -62,6 +63,7 @@ class MemoryCursor final : public spool::Cursor {
       out.accepted += record.header.span_count;
       if (!settled(record.seq)) out.pending += record.header.span_count;
     }
+    for (const auto& [key, part] : parked_parts) out.pending += part.header.span_count;
     return out;
   }
   std::uint64_t lag_records() const override {
@@ -73,8 +75,54 @@ class MemoryCursor final : public spool::Cursor {
     return position_ <= log_.size() ? log_[position_ - 1].header.received_ns : 0;
   }
 
+  void limit_lag(std::optional<std::uint64_t>) override {}
+  spool::ParkedTotals parked() const override {
+    const std::lock_guard lock(mutex_);
+    return {.records = parked_parts.size(), .spans = 0, .bytes = 0, .revived = revived};
+  }
+  Result<std::vector<spool::Parked>> read_parked(const std::optional<spool::ParkedKey>& after,
+                                                 std::size_t max_bytes) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<spool::Parked> parts;
+    std::size_t bytes = 0;
+    for (auto it = after ? parked_parts.upper_bound(*after) : parked_parts.begin(); it != parked_parts.end();
+         ++it) {
+      bytes += it->second.payload->size();
+      if (!parts.empty() && bytes > max_bytes) break;
+      parts.push_back(it->second);
+    }
+    return parts;
+  }
+  Result<std::vector<spool::Parked>> parked_of(const TraceId& trace) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<spool::Parked> parts;
+    for (const auto& [key, part] : parked_parts)
+      if (key.trace == trace) parts.push_back(part);
+    return parts;
+  }
+  void settle_parked(std::vector<spool::SettledParked> all) override {
+    const std::lock_guard lock(mutex_);
+    for (spool::SettledParked& one : all) {
+      if (parked_parts.erase(one.key) == 0) continue;
+      accounting_.settled += one.counts;
+      for (auto& letter : one.dead) dead.push_back(std::move(letter));
+    }
+  }
+  std::uint64_t dead_letters() const override { return dead.size(); }
+  // As an operator does who has a dead letter tried again.
+  void take_back(std::size_t letter) {
+    const std::lock_guard lock(mutex_);
+    spool::Parked part = spool::parked_letter(std::move(dead[letter]));
+    dead.erase(dead.begin() + static_cast<std::ptrdiff_t>(letter));
+    accounting_.settled[Outcome::dead] -= part.header.span_count;
+    parked_parts[part.key] = std::move(part);
+    ++revived;
+  }
+
   std::vector<spool::DeadLetter> dead;
   std::vector<spool::Gap> gaps;
+  std::map<spool::ParkedKey, spool::Parked> parked_parts;
+  std::uint64_t revived = 0;
 
  private:
   const std::string name_;
@@ -120,12 +168,14 @@ class MemorySpool final : public spool::Spool {
   }
   Result<std::optional<Record>> get(Seq seq) override {
     const std::lock_guard lock(mutex_);
-    if (seq == 0 || seq >= end()) return std::nullopt;
+    if (seq < trimmed_ || seq == 0 || seq >= end()) return std::nullopt;
     return log[seq - 1];
   }
   Result<std::vector<Seq>> records_of(const TraceId& trace) override {
     const std::lock_guard lock(mutex_);
-    return index_[trace];
+    std::vector<Seq> there = index_[trace];
+    std::erase_if(there, [this](Seq seq) { return seq < trimmed_; });
+    return there;
   }
   Seq end() const override {
     const std::lock_guard lock(mutex_);
@@ -153,6 +203,10 @@ class MemorySpool final : public spool::Spool {
   }
   void forget(const std::string&, std::move_only_function<void(Result<>)> done) override { done({}); }
   void retain(const spool::Settings&) override {}
+  void hold_routes(const std::string&, std::vector<Route> routes) override {
+    const std::lock_guard lock(mutex_);
+    held_routes = std::move(routes);
+  }
   void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override {
     const std::lock_guard lock(mutex_);
     values[std::move(key)] = std::move(value);
@@ -167,6 +221,7 @@ class MemorySpool final : public spool::Spool {
   Result<std::vector<spool::DeadLetter>> dead_letters(std::string_view, std::size_t) override { return {}; }
   Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view) override { return std::nullopt; }
   Result<std::uint64_t> drop_dead_letters(std::string_view) override { return 0; }
+  Result<std::uint64_t> retry_dead_letters(std::string_view) override { return 0; }
   Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return {}; }
   SpoolStatus status() const override {
     const std::lock_guard lock(mutex_);
@@ -175,6 +230,12 @@ class MemorySpool final : public spool::Spool {
     return status;
   }
 
+  // As after a trim: all that every reader is done with.
+  void forget_payloads() {
+    const std::lock_guard lock(mutex_);
+    trimmed_ = end();
+    for (const auto& [name, cursor] : cursors_) trimmed_ = std::min(trimmed_, cursor->position());
+  }
   MemoryCursor& cursor_of(const std::string& name, From from = From::oldest) {
     auto& cursor = cursors_[name];
     if (!cursor)
@@ -187,10 +248,12 @@ class MemorySpool final : public spool::Spool {
   std::set<Seq> lost;
   std::set<std::string> released;  // cursors
   std::map<std::string, std::string> values;
+  std::vector<Route> held_routes;
 
  private:
   mutable std::recursive_mutex mutex_;  // of the cursors too
   std::map<TraceId, std::vector<Seq>> index_;
+  Seq trimmed_ = 0;
   std::map<std::string, std::unique_ptr<MemoryCursor>> cursors_;
   int subscriptions_ = 0;
   std::map<int, std::function<void()>> notify_;

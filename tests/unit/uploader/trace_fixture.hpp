@@ -156,6 +156,8 @@ struct TraceFixture : ::testing::Test {
   FakeExperiments experiments;
   uploader::DestinationSettings settings;
   uploader::ContextDefaults defaults;
+  uploader::HeldRoutes routes{
+      io, "workspace", net::BackoffSettings{std::chrono::milliseconds(5), std::chrono::milliseconds(20)}};
   std::unique_ptr<uploader::Track> track;
 
   TraceFixture() {
@@ -167,7 +169,9 @@ struct TraceFixture : ::testing::Test {
   }
   ~TraceFixture() override { stop(); }
 
-  uploader::TrackContext context() { return {io, spool, settings, defaults, workspace, &experiments}; }
+  uploader::TrackContext context() {
+    return {io, spool, settings, defaults, workspace, &experiments, &routes};
+  }
   void start() {
     track = uploader::make_databricks_track(context());
     track->start();
@@ -175,6 +179,7 @@ struct TraceFixture : ::testing::Test {
   void stop() {
     if (!track) return;
     track->stop();
+    routes.stop();
     io.restart();
     io.run();  // returns: nothing is left waiting
     track.reset();
