@@ -84,8 +84,8 @@ TEST_F(SpoolTest, TellsSubscribersAfterRecordsAreVisible) {
   std::atomic<int> told{0};
   std::atomic<Seq> seen{0};
   auto subscription = spool->subscribe([&] {
-    ++told;
     seen = spool->end();
+    ++told;
   });
   ASSERT_TRUE(append(*spool, entry_of("a", {}, 1)));
   ASSERT_TRUE(eventually([&] { return told == 1; }));
