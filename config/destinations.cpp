@@ -1,9 +1,10 @@
 #include "config/destinations.hpp"
 
 #include <algorithm>
-#include <cctype>
 
 #include <fmt/format.h>
+
+#include "model/lower.hpp"
 
 namespace spanferry::config {
 namespace {
@@ -12,13 +13,6 @@ using Destination = uploader::DestinationSettings;
 
 bool has_word(std::string_view words, std::string_view word) {
   return fmt::format(" {} ", words).contains(fmt::format(" {} ", word));
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
 }
 
 bool is_loopback_url(std::string_view url) {

@@ -1,9 +1,10 @@
 #include "model/databricks_profiles.hpp"
 
 #include <algorithm>
-#include <cctype>
 
 #include <fmt/format.h>
+
+#include "model/lower.hpp"
 
 namespace spanferry {
 namespace {
@@ -14,13 +15,6 @@ std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(kWhiteSpace);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kWhiteSpace) - first + 1);
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
 }
 
 class Parser {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cstdlib>
 #include <memory>
@@ -11,15 +10,10 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 
+#include "model/lower.hpp"
+
 namespace spanferry::net {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 // In small letters, without brackets and a final dot; libcurl writes every spelling of an IPv4 address with
 // four numbers.

@@ -6,14 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "model/lower.hpp"
+
 namespace spanferry::uploader {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
-  return out;
-}
 
 bool parse_port(std::string_view text, std::uint16_t* port) {
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), *port);

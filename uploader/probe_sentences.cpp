@@ -1,22 +1,16 @@
 #include "uploader/probe_sentences.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <string_view>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "model/lower.hpp"
+
 namespace spanferry::uploader {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 std::string now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",

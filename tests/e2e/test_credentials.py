@@ -6,6 +6,7 @@ import pytest
 
 import wire
 from waiting import wait_until
+from workspace_log import traces_with_data
 
 EXPERIMENT = "/Shared/production-genai-app"
 
@@ -27,10 +28,6 @@ def send(daemon, traces=1):
     request = wire.request([f"root {i}" for i in range(traces)], one_trace_each=True)
     assert daemon.post(request.SerializeToString())[0] == 200
     return {span.trace_id.hex() for span in wire.spans_of(request)}
-
-
-def arrived(workspace):
-    return {key.removeprefix("tr-") for key in workspace.state.traces if f"{key}/artifacts/traces.json" in workspace.state.blobs}
 
 
 def answers(workspace, status):
@@ -68,7 +65,7 @@ def test_tokens_of_three_seconds_are_renewed_under_load_without_one_refusal(daem
         stop.set()
         loader.join()
     d.wait_until_settled("workspace")
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert answers(workspace, 401) == [] and answers(workspace, 403) == []
     asked = [r["t"] for r in workspace.state.requests if r["path"] == "/oidc/v1/token"]
     # At half their lives, and one for everybody: what is closer together than that was asked for twice.
@@ -84,7 +81,7 @@ def test_a_token_that_the_workspace_forgets_is_replaced_without_a_pause(daemon, 
     workspace.state.oauth.clear()
     sent |= send(d, traces=10)
     d.wait_until_settled("workspace")
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert tokens_given(workspace) == 2, "one new token serves all who were refused"
     assert answers(workspace, 401) and "paused" not in d.log()
 
@@ -108,7 +105,7 @@ def test_a_revoked_secret_pauses_and_a_fixed_file_resumes_with_nothing_lost(daem
     sent |= send(d, traces=5)
     path.write_text("rotated-secret")
     d.wait_until_settled("workspace", seconds=90)
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert d.destination("workspace")["state"] == "ok"
     assert_not_told(d, "rotated-secret", *workspace.state.oauth)
 
@@ -119,7 +116,7 @@ def test_a_token_endpoint_in_trouble_is_an_outage_and_no_refusal(daemon, workspa
     d = daemon(destinations=[destination(workspace, **credential)])
     sent = send(d)
     d.wait_until_settled("workspace")
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert "paused" not in d.log() and "no access token" in d.destination("workspace")["last_error"]
 
 
@@ -135,7 +132,7 @@ def test_a_profile_gives_host_and_principal_and_is_read_anew(daemon, workspace, 
     assert f"profile prod in {path}" in state["reason"], state
     path.write_text(path.read_text().replace("wrong-secret", "secret"))
     d.wait_until_settled("env", seconds=90)
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert_not_told(d, "wrong-secret")
 
 

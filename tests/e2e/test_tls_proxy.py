@@ -8,6 +8,7 @@ import accounts
 import wire
 from connect_proxy import PASSWORD
 from waiting import wait_until
+from workspace_log import traces_with_data
 
 HOST = "workspace.example"  # only a proxy knows where that is
 
@@ -41,10 +42,6 @@ def send(daemon, traces=1):
     return {span.trace_id.hex() for span in wire.spans_of(request)}
 
 
-def arrived(workspace):
-    return {key.removeprefix("tr-") for key in workspace.state.traces if f"{key}/artifacts/traces.json" in workspace.state.blobs}
-
-
 def another_way(url, far_side):
     """`url`, which leads to that far side; so it is counted there."""
     accounts.register_same_far_side(url, far_side.url)
@@ -63,7 +60,7 @@ def test_a_client_certificate_opens_the_door_and_a_renewed_file_is_enough(daemon
     assert "client_certificate" in state["reason"] and "does not accept our certificate" in state["reason"], state
     client_files(scratch, authority)
     d.wait_until_settled("workspace", seconds=90)
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
 
 
 def test_everything_goes_through_a_proxy_that_wants_a_password(daemon, secure_workspace, authority, authority_file, connect_proxy):
@@ -72,7 +69,7 @@ def test_everything_goes_through_a_proxy_that_wants_a_password(daemon, secure_wo
     d = daemon(destinations=[destination(with_host(workspace), authority_file)], env={"HTTPS_PROXY": proxy.url()})
     sent = send(d, traces=10)
     d.wait_until_settled("workspace")
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert {(method, target) for method, target, _ in proxy.asked} == {("CONNECT", f"{HOST}:{workspace.server_address[1]}")}
     assert all("authorization" not in headers for _, _, headers in proxy.asked), "the token is not the proxy's business"
     assert len(proxy.asked) < len(workspace.state.requests), "connections are used again"
@@ -93,7 +90,7 @@ def test_a_proxy_that_refuses_our_password_is_named_without_it(daemon, secure_wo
         assert secret not in told
     proxy.password = PASSWORD
     d.wait_until_settled("workspace", seconds=90)
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
 
 
 def test_a_loopback_destination_never_sees_the_proxy(daemon, workspace, authority_file, connect_proxy):
@@ -102,7 +99,7 @@ def test_a_loopback_destination_never_sees_the_proxy(daemon, workspace, authorit
     d = daemon(destinations=[destination(workspace.url, authority_file)], env=every)
     sent = send(d)
     d.wait_until_settled("workspace")
-    assert arrived(workspace) == sent and proxy.asked == []
+    assert traces_with_data(workspace) == sent and proxy.asked == []
 
 
 def test_http2_carries_many_requests_on_few_connections(daemon, workspace, http2_front, authority_file):
@@ -110,7 +107,7 @@ def test_http2_carries_many_requests_on_few_connections(daemon, workspace, http2
     d = daemon(destinations=[destination(another_way(f"https://localhost:{front.port}", workspace), authority_file)])
     sent = set().union(*(send(d, traces=40) for _ in range(3)))
     d.wait_until_settled("workspace")
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     requests = front.requests()
     assert {r["protocol"] for r in requests} == {"HTTP/2"}
     assert len(requests) >= 3 * len(sent), "trace info, credentials and upload of each trace"
@@ -146,7 +143,7 @@ def test_a_front_that_dies_with_streams_open_loses_nothing(daemon, workspace, ht
         d.wait_for_state("ok", "workspace", seconds=60)
     workspace.state.faults.clear()
     d.wait_until_settled("workspace", seconds=120)
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert d.destination("workspace")["dead_letters"] == 0
 
 
@@ -161,6 +158,6 @@ def test_private_authority_client_certificate_proxy_and_http2_together(
     )
     sent = send(d, traces=20)
     d.wait_until_settled("workspace")
-    assert arrived(workspace) == sent
+    assert traces_with_data(workspace) == sent
     assert {r["protocol"] for r in front.requests()} == {"HTTP/2"}
     assert {target for _, target, _ in proxy.asked} == {f"{HOST}:{front.port}"}

@@ -9,6 +9,11 @@ def stored_spans(server):
     return {tuple(base64.b64decode(span[key]).hex() for key in ("trace_id", "span_id")) for span in spans}
 
 
+def traces_with_data(server):
+    """The ids, in hex, of the traces whose info and span file are both there."""
+    return {key.removeprefix("tr-") for key in server.state.traces if f"{key}/artifacts/traces.json" in server.state.blobs}
+
+
 def assert_info_before_data(workspace):
     """By the request log, trace by trace: no upload was begun before a StartTrace of that trace was answered with 2xx."""
     answered, uploads = {}, 0
