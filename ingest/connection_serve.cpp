@@ -9,6 +9,7 @@
 #include "ingest/connection.hpp"
 #include "ingest/decode.hpp"
 #include "ingest/limits.hpp"
+#include "model/lower.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -77,7 +78,7 @@ class ReplyOnce {
 
 // A request's own copies, for an endpoint may answer later and from another thread.
 struct Call {
-  std::string method, path, query, body;
+  std::string method, path, query, body, user_agent, host, content_type;
   Request request;  // views of them
 };
 
@@ -212,7 +213,11 @@ Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoi
   call->method = head.method;
   call->path = std::move(path);
   call->query = head.query;
-  call->request = {call->method, call->path, call->query, call->body, head.peer_is_loopback};
+  call->user_agent = head.user_agent;
+  call->host = head.host.value_or("");
+  call->content_type = lower(head.content_type.substr(0, head.content_type.find(';')));
+  call->request = {call->method,          call->path,       call->query, call->body,
+                   head.peer_is_loopback, call->user_agent, call->host,  call->content_type};
   Response response = co_await wait_for<Response>(context_.mailbox, [&](auto done) {
     boost::asio::post(context_.worker, [&endpoint, call, reply = ReplyOnce(std::move(done))]() mutable {
       try {

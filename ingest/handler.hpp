@@ -18,6 +18,9 @@ struct Request {
   std::string_view query;  // as it came
   std::string_view body;
   bool from_loopback = false;
+  std::string_view user_agent;
+  std::string_view host;          // as the caller calls us: host[:port]; empty when it did not say
+  std::string_view content_type;  // without what follows the `;`, in small letters
 };
 
 struct Response {
