@@ -286,7 +286,7 @@ class TraceTrack final : public Track {
         assembler_.done(id, last);
         break;
       case TraceOutcome::Kind::delivered:
-        settle(id, trace->parts, Outcome::delivered, {});
+        settle(id, trace->parts, Outcome::delivered, letters_of(*trace, outcome));
         if (outcome.told)
           co_await remember(
               id, {outcome.spans, std::max(last, trace->mark ? trace->mark->last : 0), outcome.has_root});
@@ -313,23 +313,44 @@ class TraceTrack final : public Track {
 
   // what became of them
 
+  // Spans of dead letters are dead, whatever became of the others.
   void settle(const TraceId& id, const std::vector<TracePart>& parts, Outcome outcome,
               std::vector<spool::DeadLetter> dead) {
     std::vector<Settled> settled;
     std::vector<spool::SettledParked> settled_parked;
+    std::uint64_t dead_spans = 0;
+    for (const spool::DeadLetter& letter : dead) dead_spans += letter.spans;
     for (const TracePart& part : parts) {
       if (part.settled) continue;
+      const std::uint64_t dead_here = std::min<std::uint64_t>(dead_spans, part.spans);
+      dead_spans -= dead_here;
+      SpanCounts counts = SpanCounts::of(outcome, part.spans - dead_here);
+      counts[Outcome::dead] += dead_here;
       if (part.parked) {
-        settled_parked.emplace_back(*part.parked, SpanCounts::of(outcome, part.spans));
+        settled_parked.emplace_back(*part.parked, counts);
         settled_parked.back().dead = std::exchange(dead, {});
         continue;
       }
-      settled.push_back({part.seq, part.header.span_count, part.header.trace_count, id,
-                         SpanCounts::of(outcome, part.spans), std::move(dead)});
-      dead.clear();
+      settled.push_back(
+          {part.seq, part.header.span_count, part.header.trace_count, id, counts, std::exchange(dead, {})});
     }
     if (!settled.empty()) cursor_.settle(std::move(settled));
     if (!settled_parked.empty()) cursor_.settle_parked(std::move(settled_parked));
+  }
+
+  std::vector<spool::DeadLetter> letters_of(const GatheredTrace& trace, TraceOutcome& outcome) {
+    std::vector<spool::DeadLetter> letters;
+    const auto first = std::ranges::find_if(trace.parts, [](const TracePart& part) { return !part.settled; });
+    for (RefusedSpans& refused : outcome.refused_spans) {
+      context_.sender.health().note_error(refused.verdict.reason);
+      ++context_.sender.health().dead_letters;
+      spool::DeadLetter& letter = letters.emplace_back(letter_of(*first, refused.verdict));
+      letter.trace_id = trace.trace.id;
+      letter.span_id = refused.span;
+      letter.spans = static_cast<std::uint32_t>(refused.spans);
+      letter.payload = std::move(refused.payload);
+    }
+    return letters;
   }
 
   void settle_refused(const TraceId& id, const std::vector<TracePart>& parts, const Verdict& verdict) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -12,6 +13,14 @@
 #include "uploader/track.hpp"
 
 namespace spanferry::uploader {
+
+// Spans that the far side would not take, of a trace that is delivered without them.
+struct RefusedSpans {
+  SpanId span;              // zero: several, or the answer did not say which
+  std::uint64_t spans = 0;  // how many of those gathered, repeated ones included
+  Verdict verdict;
+  std::string payload;  // as one OTLP request; empty where nobody knows which they are
+};
 
 // What became of a trace.
 struct TraceOutcome {
@@ -27,6 +36,7 @@ struct TraceOutcome {
   bool told = false;        // something was sent, to be remembered: a StartTrace that follows carries no tags
   std::uint64_t spans = 0;  // distinct ones of it that are at the far side now
   bool has_root = false;    // the root among them
+  std::vector<RefusedSpans> refused_spans{};
 
   static TraceOutcome refused(Verdict verdict) {
     return {Kind::refused, std::move(verdict), false, 0, false};
