@@ -1,6 +1,7 @@
 #include "uploader/assembler.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace spanferry::uploader {
 
@@ -11,20 +12,46 @@ Assembler::Time Assembler::due_of(const Open& open) const {
 }
 
 void Assembler::wait(const TraceId& trace, Open& open, Time due) {
-  open.under_way = false;
+  open.under_way = open.in_lane = false;
   open.due = due;
   waiting_.emplace(due, open.first, trace);
 }
 
-void Assembler::unwait(const TraceId& trace, const Open& open) {
-  if (!open.under_way) waiting_.erase({open.due, open.first, trace});
+void Assembler::unwait(const TraceId& trace, Open& open) {
+  if (open.under_way) return;
+  (open.in_lane ? open.lane->second.due : waiting_).erase({open.due, open.first, trace});
 }
 
-void Assembler::note(const TraceId& trace, Seq seq, bool top_ended, Time received) {
+void Assembler::move_due_to_lanes(Time now) {
+  while (!waiting_.empty() && std::get<Time>(*waiting_.begin()) <= now) {
+    auto waiting = waiting_.extract(waiting_.begin());
+    Open& open = open_.at(std::get<TraceId>(waiting.value()));
+    open.in_lane = true;
+    Lane& lane = open.lane->second;
+    lane.due.insert(std::move(waiting));
+    if (!std::exchange(lane.has_turn, true)) turns_.push_back(open.lane);
+  }
+}
+
+void Assembler::leave(Lanes::iterator lane) {
+  if (--lane->second.open > 0) return;
+  if (lane->second.has_turn) turns_.remove(lane);
+  lanes_.erase(lane);
+}
+
+void Assembler::note(const TraceId& trace, Seq seq, bool top_ended, Time received, const Route& route) {
   const auto [it, fresh] = open_.try_emplace(trace);
   Open& open = it->second;
   if (fresh) {
-    open = {seq, seq, received, received, top_ended, false, false, {}};
+    const auto lane = lanes_.try_emplace(route).first;
+    ++lane->second.open;
+    open = {.first = seq,
+            .last = seq,
+            .first_received = received,
+            .last_received = received,
+            .top_ended = top_ended,
+            .due = {},
+            .lane = lane};
     wait(trace, open, due_of(open));
     return;
   }
@@ -37,12 +64,19 @@ void Assembler::note(const TraceId& trace, Seq seq, bool top_ended, Time receive
 }
 
 std::optional<Assembler::Due> Assembler::take(Time now) {
-  if (waiting_.empty()) return std::nullopt;
-  const auto [due, first, trace] = *waiting_.begin();
-  if (due > now) return std::nullopt;
-  waiting_.erase(waiting_.begin());
-  open_.at(trace).under_way = true;
-  return Due{trace, first};
+  move_due_to_lanes(now);
+  while (!turns_.empty()) {
+    const auto turn = turns_.front();
+    turns_.pop_front();
+    Lane& lane = turn->second;
+    lane.has_turn = lane.due.size() > 1;
+    if (lane.has_turn) turns_.push_back(turn);
+    if (lane.due.empty()) continue;  // news came, and it waits again
+    const auto [due, first, trace] = lane.due.extract(lane.due.begin()).value();
+    open_.at(trace).under_way = true;
+    return Due{trace, first};
+  }
+  return std::nullopt;
 }
 
 bool Assembler::still_due(const TraceId& trace, Seq last, bool top_ended, Time last_received, Time now) {
@@ -63,6 +97,8 @@ void Assembler::done(const TraceId& trace, Seq last) {
   if (it == open_.end()) return;
   Open& open = it->second;
   if (open.last <= last) {
+    unwait(trace, open);
+    leave(open.lane);
     open_.erase(it);
     return;
   }
@@ -73,8 +109,14 @@ void Assembler::done(const TraceId& trace, Seq last) {
 }
 
 std::optional<Assembler::Time> Assembler::next_due() const {
-  if (waiting_.empty()) return std::nullopt;
-  return std::get<Time>(*waiting_.begin());
+  std::optional<Time> due;
+  if (!waiting_.empty()) due = std::get<Time>(*waiting_.begin());
+  for (const auto& turn : turns_) {
+    if (turn->second.due.empty()) continue;
+    const Time first = std::get<Time>(*turn->second.due.begin());
+    return due ? std::min(*due, first) : first;
+  }
+  return due;
 }
 
 std::optional<Assembler::Time> Assembler::waits_until(const TraceId& trace) const {
@@ -97,6 +139,11 @@ void Assembler::hurry_oldest() {
 void Assembler::drain() {
   draining_ = true;
   waiting_.clear();
+  turns_.clear();
+  for (auto& [route, lane] : lanes_) {
+    lane.due.clear();
+    lane.has_turn = false;
+  }
   for (auto& [trace, open] : open_) {
     if (!open.under_way) wait(trace, open, due_of(open));
   }

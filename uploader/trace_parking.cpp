@@ -82,7 +82,8 @@ void TraceParking::note(Assembler& assembler, const spool::Parked& part) {
   bool top_ended = false;
   for (const TraceHeading& heading : *headings)
     top_ended |= heading.trace == part.key.trace && heading.top_ended;
-  assembler.note(part.key.trace, part.key.seq, top_ended, steady_time_of(part.header.received_ns));
+  assembler.note(part.key.trace, part.key.seq, top_ended, steady_time_of(part.header.received_ns),
+                 part.header.route);
 }
 
 void TraceParking::note_again(Assembler& assembler, const TraceId& trace) {

@@ -175,7 +175,7 @@ class TraceTrack final : public Track {
     const Time received = steady_time_of(header.received_ns);
     for (const TraceHeading& heading : *headings) {
       if (from_before && cursor_.settled(record.seq, heading.trace)) continue;
-      assembler_.note(heading.trace, record.seq, heading.top_ended, received);
+      assembler_.note(heading.trace, record.seq, heading.top_ended, received, header.route);
     }
   }
 

@@ -106,6 +106,39 @@ TEST_F(AssemblerOfTraces, DrainingMakesAllDue) {
   EXPECT_EQ(take(kStart), trace(2));
 }
 
+TEST(AssemblerOfRoutes, TheRoutesTakeTurnsAmongWhatIsDue) {
+  const Route busy{"1", {}, {}}, quiet{"2", {}, {}}, named{{}, "1", {}};
+  Assembler assembler(AssembleSettings{2000ms, 10min}, 100);
+  for (std::uint8_t n = 1; n <= 50; ++n) assembler.note(trace(n), n, true, kStart, busy);
+  ASSERT_EQ(assembler.take(kStart + 3s)->trace, trace(1));
+  assembler.note(trace(60), 60, true, kStart + 1s, quiet);
+  assembler.note(trace(61), 61, true, kStart + 1s, quiet);
+  assembler.note(trace(70), 70, true, kStart + 1s, named);
+  std::vector<TraceId> order;
+  for (int i = 0; i < 6; ++i) order.push_back(assembler.take(kStart + 3s)->trace);
+  EXPECT_EQ(order, (std::vector{trace(2), trace(60), trace(70), trace(3), trace(61), trace(4)}));
+  std::size_t left = 0;
+  while (assembler.take(kStart + 3s)) ++left;
+  EXPECT_EQ(left, 46U);
+}
+
+TEST(AssemblerOfRoutes, NewsWhileItWaitsForItsTurnMakeATraceWaitAgain) {
+  const Route busy{"1", {}, {}}, quiet{"2", {}, {}};
+  Assembler assembler(AssembleSettings{2000ms, 10min}, 100);
+  assembler.note(trace(1), 1, true, kStart, busy);
+  assembler.note(trace(2), 2, true, kStart + 1ms, quiet);
+  ASSERT_EQ(assembler.take(kStart + 3s)->trace, trace(1));
+  EXPECT_EQ(assembler.next_due(), kStart + 2001ms);
+  assembler.note(trace(2), 3, true, kStart + 3s, quiet);
+  EXPECT_FALSE(assembler.take(kStart + 3s));
+  EXPECT_EQ(assembler.next_due(), kStart + 5s);
+  assembler.done(trace(1), 1);
+  ASSERT_EQ(assembler.take(kStart + 5s)->trace, trace(2));
+  assembler.done(trace(2), 3);
+  EXPECT_EQ(assembler.size(), 0U);
+  EXPECT_FALSE(assembler.take(kStart + 5s));
+}
+
 TEST_F(AssemblerOfTraces, WhenFullTheOldestGoesEarly) {
   assembler.note(trace(1), 5, false, kStart);
   assembler.note(trace(2), 3, false, kStart + 1s);
