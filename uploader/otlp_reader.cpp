@@ -1,8 +1,17 @@
 #include "uploader/otlp_reader.hpp"
 
+#include <tuple>
+
 #include "model/otlp_scan.hpp"
 
 namespace spanferry::uploader {
+namespace {
+
+bool is_before(const Route& a, const Route& b) {
+  return std::tie(a.experiment_id, a.experiment_name) < std::tie(b.experiment_id, b.experiment_name);
+}
+
+}  // namespace
 
 OtlpReader::OtlpReader(spool::Spool& spool, spool::Cursor& cursor, std::size_t max_batch_bytes,
                        bool by_experiment)
@@ -23,6 +32,18 @@ bool OtlpReader::same_route(const Route& a, const Route& b) const {
   return !by_experiment_ || (a.experiment_id == b.experiment_id && a.experiment_name == b.experiment_name);
 }
 
+// Their names go round: the one after the last, or else the first.
+Route OtlpReader::next_route() const {
+  if (!by_experiment_) return ahead_.front().record.header.route;
+  const Route *first = nullptr, *next = nullptr;
+  for (const Item& item : ahead_) {
+    const Route* route = &item.record.header.route;
+    if (first == nullptr || is_before(*route, *first)) first = route;
+    if (is_before(last_, *route) && (next == nullptr || is_before(*route, *next))) next = route;
+  }
+  return next != nullptr ? *next : *first;
+}
+
 Result<std::optional<OtlpBatch>> OtlpReader::next() {
   while (has_room()) {
     const auto more = read_more();
@@ -32,7 +53,7 @@ Result<std::optional<OtlpBatch>> OtlpReader::next() {
   leave_out_settled();
   if (ahead_.empty()) return std::nullopt;
   OtlpBatch batch;
-  batch.route = ahead_.front().record.header.route;
+  batch.route = last_ = next_route();
   std::deque<Item> left;
   std::size_t bytes = 0;
   std::uint64_t spans = 0;

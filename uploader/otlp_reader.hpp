@@ -1,5 +1,5 @@
 // Reads the log ahead for one destination, within bounds, and forms batches: the records of one route each,
-// in the order of the log.
+// in the order of the log. Of the routes that it sees ahead each has its turn.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +41,7 @@ class OtlpReader {
   void take(Record record);
   void leave_out_settled();
   [[nodiscard]] bool has_room() const;
+  [[nodiscard]] Route next_route() const;
   [[nodiscard]] bool same_route(const Route& a, const Route& b) const;
 
   spool::Spool& spool_;
@@ -51,6 +52,7 @@ class OtlpReader {
   const Seq end_at_start_;  // records below may be settled in part by the process before
   std::deque<Item> ahead_;
   std::size_t ahead_bytes_ = 0;
+  Route last_;  // of the batch before
 };
 
 }  // namespace spanferry::uploader
