@@ -177,7 +177,7 @@ asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const
       co_return refused("the workspace hands out a storage URL that is not https://, which is not used");
     Verdict verdict =
         upload != nullptr ? co_await upload_once(*credential, *upload) : co_await download_once(*credential);
-    if (verdict.action == Action::halve)
+    if (verdict.action == Action::halve && upload != nullptr)
       co_return refused(fmt::format("the storage does not take a span file of {} bytes: {}", upload->size(),
                                     verdict.reason));
     if (verdict.action != Action::new_url) co_return verdict;

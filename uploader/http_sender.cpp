@@ -6,6 +6,7 @@
 
 #include "uploader/credential.hpp"
 #include "uploader/endpoint.hpp"
+#include "uploader/odd_answer.hpp"
 #include "uploader/remedies.hpp"
 
 namespace spanferry::uploader {
@@ -24,6 +25,7 @@ constexpr milliseconds kConnectTimeout{5000};
 struct HttpSender::Attempt {
   Surface surface;
   Scope scope = Scope::destination;
+  std::string method, url;  // of the try under way
   Gate::Pass pass;
   int tries_of_500 = 0;
   bool renewed = false;  // its access token was refused, and another one was had
@@ -90,6 +92,8 @@ asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::Ht
                                           Scope scope) {
   Attempt attempt{.surface = surface,
                   .scope = scope,
+                  .method = {},
+                  .url = {},
                   .pass = {},
                   .accepted_before = accepted_,
                   .wait = {},
@@ -109,6 +113,8 @@ asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::Ht
     if (again) ++health_.retries;
     net::HttpRequest request = make();
     prepare(request, surface, *credential);
+    attempt.method = request.method;
+    attempt.url = request.url;
     auto answer = co_await client_.perform(std::move(request));
     if (answer)
       judge_answer(attempt, *std::move(answer), *credential);
@@ -126,7 +132,7 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
   const std::string code = status < 300 ? std::string() : error_code_of(response.body);
   const std::string excerpt =
       status < 300 ? std::string() : excerpt_of(attempt.surface, response.body, credential.secrets);
-  const std::string reason = reason_of(status, code, excerpt);
+  const std::string reason = reason_of(status, excerpt_of(Surface::otlp, code, credential.secrets), excerpt);
   const Ruling ruling = rule(attempt.surface, status, code);
   const std::optional<milliseconds> asked = allowed_wait(response);
   switch (ruling) {
@@ -137,7 +143,10 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       in_trouble(attempt, DestinationState::rate_limited, reason, asked.value_or(milliseconds(1000)));
       return;
     case Ruling::auth:
-      if (status == 403 && attempt.scope == Scope::experiment && attempt.surface != Surface::otlp) {
+      judge_refusal(attempt, reason, credential);
+      return;
+    case Ruling::forbidden:
+      if (attempt.scope == Scope::experiment) {
         attempt.in_doubt = true;
         attempt.verdict.status = status;
         attempt.verdict.reason = reason;
@@ -160,6 +169,10 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       }
       break;
     case Ruling::done:
+      if (const auto odd = why_odd(attempt.surface, attempt.method, attempt.url, response)) {
+        in_trouble(attempt, DestinationState::retrying, fmt::format("{}: {}", settings_.url, *odd));
+        return;
+      }
       ++accepted_;
       works(attempt.pass);
       break;
@@ -194,7 +207,8 @@ asio::awaitable<void> HttpSender::judge_doubt(Attempt& attempt, const Credential
   const auto answer = co_await client_.perform(std::move(request));
   if (!answer) {
     judge_failure(attempt, answer.error());
-  } else if (answer->status >= 200 && answer->status < 300) {
+  } else if (answer->status >= 200 && answer->status < 300 &&
+             !why_odd(attempt.surface, "POST", "", *answer)) {
     works(attempt.pass);
     health_.note_error(attempt.verdict.reason);
     attempt.final = true;

@@ -35,13 +35,15 @@ constexpr auto kTable = std::to_array<VerdictRow>({
     {mlflow_otlp, 200, 299, "", R::done},
     {mlflow_otlp, 300, 399, "", R::config},
     {mlflow_otlp, 401, 401, "", R::auth},
-    {mlflow_otlp, 403, 403, "", R::auth},
+    {mlflow_otlp, 403, 403, "", R::forbidden},
     {mlflow_otlp, 404, 404, "", R::not_found},
     {mlflow_otlp, 405, 405, "", R::config},
     {mlflow_otlp, 407, 407, "", R::config},
     {mlflow_otlp, 408, 408, "", R::retry},
     {mlflow_otlp, 413, 413, "", R::halve},
     {mlflow_otlp, 415, 415, "", R::config},
+    // Whatever goes wrong in the server's store, or something in the request: the answer does not say which.
+    {mlflow_otlp, 422, 422, "Failed to log OpenTelemetry spans", R::retry_few},
     {mlflow_otlp, 425, 425, "", R::retry},
     {mlflow_otlp, 429, 429, "", R::rate_limited},
     {mlflow_otlp, 400, 499, "", R::split},
@@ -55,7 +57,7 @@ constexpr auto kTable = std::to_array<VerdictRow>({
     {mlflow_api, 400, 400, "RESOURCE_ALREADY_EXISTS", R::exists},
     {mlflow_api, 400, 400, "ALREADY_EXISTS", R::exists},
     {mlflow_api, 401, 401, "", R::auth},
-    {mlflow_api, 403, 403, "", R::auth},
+    {mlflow_api, 403, 403, "", R::forbidden},
     {mlflow_api, 404, 404, "ENDPOINT_NOT_FOUND", R::fallback},
     {mlflow_api, 404, 404, "", R::not_found},
     {mlflow_api, 407, 407, "", R::config},
@@ -75,7 +77,7 @@ constexpr auto kTable = std::to_array<VerdictRow>({
     {databricks_api, 400, 400, "RESOURCE_ALREADY_EXISTS", R::exists},
     {databricks_api, 400, 400, "ALREADY_EXISTS", R::exists},
     {databricks_api, 401, 401, "", R::auth},
-    {databricks_api, 403, 403, "", R::auth},
+    {databricks_api, 403, 403, "", R::forbidden},
     {databricks_api, 404, 404, "ENDPOINT_NOT_FOUND", R::fallback},
     {databricks_api, 404, 404, "", R::not_found},
     {databricks_api, 407, 407, "", R::config},
@@ -92,9 +94,14 @@ constexpr auto kTable = std::to_array<VerdictRow>({
 
     {storage, 200, 299, "", R::done},
     {storage, 300, 399, "", R::new_url},
+    {storage, 400, 400, "EntityTooLarge", R::halve},
     {storage, 400, 401, "", R::new_url},
     {storage, 403, 403, "", R::new_url},
+    {storage, 407, 407, "", R::config},
     {storage, 408, 408, "", R::retry},
+    {storage, 409, 409, "", R::retry_few},
+    {storage, 413, 413, "", R::halve},
+    {storage, 425, 425, "", R::retry},
     {storage, 429, 429, "", R::rate_limited},
     {storage, 400, 499, "", R::split},
     {storage, 500, 500, "", R::retry_few},
@@ -156,6 +163,7 @@ Action action_of(Ruling ruling) {
     case Ruling::retry:
     case Ruling::rate_limited:
     case Ruling::auth:
+    case Ruling::forbidden:
     case Ruling::config:
       return Action::stopped;
   }
@@ -163,12 +171,17 @@ Action action_of(Ruling ruling) {
 }
 
 std::string error_code_of(std::string_view body) {
+  constexpr std::size_t kLongest = 128;
   if (body.empty() || body.size() > (64U << 10)) return {};
+  if (body.front() == '<') return std::string(element(body, "Code").substr(0, kLongest));
   simdjson::dom::parser parser;
+  simdjson::dom::element root;
   std::string_view code;
-  if (parser.parse(simdjson::padded_string(body)).at_key("error_code").get(code) != simdjson::SUCCESS)
+  if (parser.parse(simdjson::padded_string(body)).get(root) != simdjson::SUCCESS) return {};
+  if (root.at_key("error_code").get(code) != simdjson::SUCCESS &&
+      root.at_key("detail").get(code) != simdjson::SUCCESS)
     return {};
-  return std::string(code.substr(0, 128));
+  return std::string(code.substr(0, kLongest));
 }
 
 std::string excerpt_of(Surface surface, std::string_view body, std::span<const std::string> secrets) {
@@ -188,7 +201,7 @@ std::string excerpt_of(Surface surface, std::string_view body, std::span<const s
 
 std::string reason_of(int status, std::string_view error_code, std::string_view excerpt) {
   std::string reason = fmt::format("HTTP {}", status);
-  if (!error_code.empty()) reason += fmt::format(" {}", error_code);
+  if (!error_code.empty() && !excerpt.starts_with(error_code)) reason += fmt::format(" {}", error_code);
   if (!excerpt.empty()) {
     std::string line(excerpt);
     cut(line, 200);

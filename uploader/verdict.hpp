@@ -23,6 +23,7 @@ enum class Ruling : std::uint8_t {
   retry_few,     // 500: trouble or something in the request; a few tries, then split
   rate_limited,  // 429: everything waits as long as it asks for
   auth,          // the credential is refused
+  forbidden,     // 403: the credential is refused, or what it may do is
   config,        // an operator has to change a setting
 };
 
@@ -40,7 +41,8 @@ Ruling rule(Surface surface, int status, std::string_view error_code);
 // The Action of a ruling that is final; Action::stopped for the others.
 Action action_of(Ruling ruling);
 
-// `error_code` of an MLflow or Databricks error body; empty if it is none.
+// What names the error in a body: `error_code` of MLflow and Databricks, `detail` of an MLflow server's
+// /v1/traces, <Code> of a storage; empty if it is none of them.
 std::string error_code_of(std::string_view body);
 
 // What of an answer may be shown and stored: valid UTF-8, at most kMaxResponseExcerptBytes, without the

@@ -194,7 +194,7 @@ TEST_F(ExperimentsTest, AreAskedForAgainOnceForgotten) {
 }
 
 TEST_F(ExperimentsTest, FromSomethingThatIsNoMlflowServerAreRefusedWithASentence) {
-  server.set_script([](const Received&) { return Answer{.body = "<html>"}; });
+  server.set_script([](const Received&) { return Answer{.body = R"({"experiment":{}})"}; });
   Route route;
   route.experiment_name = "x";
   const Answered answer = resolve(route);

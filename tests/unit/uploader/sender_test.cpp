@@ -89,6 +89,23 @@ TEST_F(SenderTest, TriesAgainUntilTheAnswerIsFinal) {
   for (const Received& request : server.received()) EXPECT_EQ(request.body, "spans");
 }
 
+TEST_F(SenderTest, TakesAPageInsteadOfAnAnswerForNoSuccessAndTellsSo) {
+  int requests = 0;
+  server.set_script([&](const Received&) {
+    if (++requests > 3) return Answer{};
+    return Answer{.headers = {{"Content-Type", "text/html"}}, .body = "<html>Welcome to the hotel</html>"};
+  });
+  make();
+  std::optional<Verdict> verdict;
+  asio::co_spawn(io, sender->send(Surface::otlp, post()),
+                 [&](std::exception_ptr, Verdict v) { verdict = std::move(v); });
+  ASSERT_TRUE(run_until(io, [&] { return status().state == DestinationState::down; }));
+  EXPECT_NE(status().reason.find("captive portal"), std::string::npos) << status().reason;
+  ASSERT_TRUE(run_until(io, [&] { return verdict.has_value(); }));
+  EXPECT_EQ(verdict->action, Action::done);
+  EXPECT_EQ(requests, 4);
+}
+
 TEST_F(SenderTest, TellsHowItIsWhileItTriesAgain) {
   make();
   answer(std::vector<Answer>(3, {.status = 503, .body = "overloaded"}));

@@ -13,23 +13,23 @@ struct Case {
   R otlp, mlflow_otlp, mlflow_api, databricks_api, storage;
 };
 
-// docs/delivery.md, line for line.
+// What each may mean, written down once more by hand.
 const Case kCases[] = {
     {200, R::done, R::done, R::done, R::done, R::done},
     {201, R::done, R::done, R::done, R::done, R::done},
     {302, R::config, R::config, R::config, R::config, R::new_url},
     {400, R::split, R::split, R::split, R::split, R::new_url},
     {401, R::auth, R::auth, R::auth, R::auth, R::new_url},
-    {403, R::auth, R::auth, R::auth, R::auth, R::new_url},
+    {403, R::auth, R::forbidden, R::forbidden, R::forbidden, R::new_url},
     {404, R::config, R::not_found, R::not_found, R::not_found, R::split},
     {405, R::config, R::config, R::split, R::split, R::split},
-    {407, R::config, R::config, R::config, R::config, R::split},
+    {407, R::config, R::config, R::config, R::config, R::config},
     {408, R::retry, R::retry, R::retry, R::retry, R::retry},
-    {409, R::split, R::split, R::exists, R::exists, R::split},
-    {413, R::halve, R::halve, R::halve, R::halve, R::split},
+    {409, R::split, R::split, R::exists, R::exists, R::retry_few},
+    {413, R::halve, R::halve, R::halve, R::halve, R::halve},
     {415, R::config, R::config, R::split, R::split, R::split},
     {422, R::split, R::split, R::split, R::split, R::split},
-    {425, R::retry, R::retry, R::retry, R::retry, R::split},
+    {425, R::retry, R::retry, R::retry, R::retry, R::retry},
     {429, R::rate_limited, R::rate_limited, R::rate_limited, R::rate_limited, R::rate_limited},
     {500, R::retry_few, R::retry_few, R::retry_few, R::retry_few, R::retry_few},
     {501, R::config, R::fallback, R::fallback, R::split, R::split},
@@ -57,13 +57,17 @@ TEST(Verdict, ReadsTheErrorCodeWhereTheStatusAloneIsNotEnough) {
     EXPECT_EQ(rule(surface, 404, "ENDPOINT_NOT_FOUND"), R::fallback);
     EXPECT_EQ(rule(surface, 404, "RESOURCE_DOES_NOT_EXIST"), R::not_found);
   }
+  EXPECT_EQ(rule(mlflow_otlp, 422, "Failed to log OpenTelemetry spans"), R::retry_few);
+  EXPECT_EQ(rule(mlflow_otlp, 422, "Cannot convert OpenTelemetry span to MLflow span"), R::split);
+  EXPECT_EQ(rule(storage, 400, "EntityTooLarge"), R::halve);
 }
 
 TEST(Verdict, LeavesNoStatusWithoutARuleAndNoRowWithoutAUse) {
   std::vector<bool> used(verdict_table().size());
   for (const Surface surface : {otlp, mlflow_otlp, mlflow_api, databricks_api, storage})
     for (int status = 0; status <= 999; ++status)
-      for (const char* code : {"", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS", "ENDPOINT_NOT_FOUND"}) {
+      for (const char* code : {"", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS", "ENDPOINT_NOT_FOUND",
+                               "Failed to log OpenTelemetry spans", "EntityTooLarge"}) {
         bool found = false;
         for (std::size_t i = 0; i < verdict_table().size() && !found; ++i) {
           const VerdictRow& row = verdict_table()[i];
@@ -79,7 +83,11 @@ TEST(Verdict, LeavesNoStatusWithoutARuleAndNoRowWithoutAUse) {
 TEST(Verdict, TakesTheErrorCodeFromTheBody) {
   EXPECT_EQ(error_code_of(R"({"error_code":"RESOURCE_DOES_NOT_EXIST","message":"m"})"),
             "RESOURCE_DOES_NOT_EXIST");
-  EXPECT_EQ(error_code_of(R"({"detail":"Invalid"})"), "");
+  EXPECT_EQ(error_code_of(R"({"detail":"Failed to log OpenTelemetry spans"})"),
+            "Failed to log OpenTelemetry spans");
+  EXPECT_EQ(error_code_of(R"({"detail":[{"type":"missing"}]})"), "");
+  EXPECT_EQ(error_code_of("<?xml version='1.0'?><Error><Code>EntityTooLarge</Code></Error>"),
+            "EntityTooLarge");
   EXPECT_EQ(error_code_of("<html>"), "");
   EXPECT_EQ(error_code_of(""), "");
 }

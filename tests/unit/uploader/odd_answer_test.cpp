@@ -1,0 +1,56 @@
+#include "uploader/odd_answer.hpp"
+
+#include <gtest/gtest.h>
+
+namespace spanferry::uploader {
+namespace {
+
+using enum Surface;
+
+net::HttpResponse answer(std::string body, std::string content_type = {}) {
+  net::HttpResponse response;
+  response.status = 200;
+  response.body = std::move(body);
+  if (!content_type.empty()) response.headers.emplace_back("content-type", std::move(content_type));
+  return response;
+}
+
+constexpr const char* kStartTrace = "http://there/api/3.0/mlflow/traces";
+constexpr const char* kSpans = "http://there/v1/traces";
+
+TEST(OddAnswer, IsAPageWhateverWasAsked) {
+  for (const Surface surface : {otlp, mlflow_otlp, mlflow_api, databricks_api, storage}) {
+    EXPECT_TRUE(why_odd(surface, "POST", kSpans, answer("Log in", "Text/HTML; charset=utf-8")));
+    EXPECT_FALSE(why_odd(surface, "POST", kSpans, answer("")));
+  }
+  EXPECT_TRUE(why_odd(otlp, "POST", kSpans, answer(" \n<!doctype html>")));
+  EXPECT_TRUE(why_odd(databricks_api, "GET", "http://there/any", answer("<html>", "application/json")));
+}
+
+TEST(OddAnswer, IsNotTheNothingOrTheXmlThatAStorageCallsHtml) {
+  EXPECT_FALSE(why_odd(storage, "PUT", "http://store/x", answer("", "text/html")));
+  EXPECT_FALSE(why_odd(storage, "PUT", "http://store/x", answer("<?xml version='1.0'?>", "application/xml")));
+}
+
+TEST(OddAnswer, LeavesToABackendHowItSaysYes) {
+  EXPECT_FALSE(why_odd(otlp, "POST", kSpans, answer("{}", "application/json")));
+  EXPECT_FALSE(why_odd(otlp, "POST", kSpans, answer("ok", "text/plain")));
+  EXPECT_FALSE(why_odd(mlflow_otlp, "POST", kSpans, answer("", "application/x-protobuf")));
+}
+
+TEST(OddAnswer, LacksWhatTheCallAnswers) {
+  EXPECT_FALSE(why_odd(mlflow_api, "POST", kStartTrace, answer(R"({"trace":{"trace_info":{}}})")));
+  for (const char* body : {"", "{}", "[]", "ok", R"({"trace":)", R"({"login":"/portal"})"})
+    EXPECT_TRUE(why_odd(databricks_api, "POST", kStartTrace, answer(body))) << body;
+  const auto get = [](const char* path, const char* body) {
+    return why_odd(databricks_api, "GET", std::string("https://there/base") + path, answer(body));
+  };
+  EXPECT_TRUE(get("/api/2.0/mlflow/experiments/get-by-name?experiment_name=x", "{}"));
+  EXPECT_FALSE(get("/api/2.0/mlflow/experiments/get-by-name?experiment_name=x", R"({"experiment":{}})"));
+  EXPECT_TRUE(get("/api/2.0/mlflow/traces/tr-1/credentials-for-data-upload", R"({"trace":{}})"));
+  EXPECT_TRUE(get("/api/3.0/mlflow/traces/tr-1?trace_id=tr-1", "{}"));
+  EXPECT_FALSE(get("/api/3.0/mlflow/something-else", "{}"));
+}
+
+}  // namespace
+}  // namespace spanferry::uploader
