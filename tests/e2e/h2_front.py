@@ -16,23 +16,23 @@ class Http2Front:
         certificate.private_key_pem.write_to_path(key)
         chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
         arguments = [
-            "nghttpx", "--no-location-rewrite", "--no-host-rewrite", f"--frontend=127.0.0.1,{self.port}",
-            f"--backend=127.0.0.1,{backend_port}", f"--accesslog-file={self._log}", "--workers=1",
-            "--accesslog-format=$method $path $protocol_version $status $remote_port", *options,
+            # Its package's configuration would add a port that all of them want, and a backend that nobody is.
+            "nghttpx", "--conf=/dev/null", "--no-ocsp", "--no-location-rewrite", "--no-host-rewrite",
+            f"--frontend=127.0.0.1,{self.port}", f"--backend=127.0.0.1,{backend_port}", f"--accesslog-file={self._log}",
+            "--workers=1", "--accesslog-format=$method $path $protocol_version $status $remote_port", *options,
         ]
         if clients_of is not None:
             authority = directory / "clients.pem"
             clients_of.cert_pem.write_to_path(authority)
             arguments += ["--verify-client", f"--verify-client-cacert={authority}"]
-        self._command, self._directory = [*arguments, str(key), str(chain)], directory
+        self._command, self._told = [*arguments, str(key), str(chain)], directory / "nghttpx.log"
         self.start()
 
     def start(self):
-        told = self._directory / "nghttpx.log"
-        with open(told, "ab") as log:
+        with open(self._told, "ab") as log:
             # It has a process that works and one that watches it: a group, so that both can be killed.
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
-        wait_until(self._accepts, lambda: f"nghttpx that listens\n{told.read_text()}")
+        wait_until(self._accepts, lambda: f"nghttpx that listens\n{self._told.read_text()}")
 
     def kill(self):
         """With what is under way; its port stays known, so that it can start again."""
@@ -40,6 +40,7 @@ class Http2Front:
         self._process.wait(10)
 
     def _accepts(self):
+        assert self._process.poll() is None, f"nghttpx has ended\n{self._told.read_text()}"
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
