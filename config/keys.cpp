@@ -66,9 +66,9 @@ const std::array<Key, 21> kKeys{{
       1024 * kMiB},
      [](Settings& s, const Value& v) { return s.ingest.max_body_bytes = number(v), std::string(); }},
     {{"listen.max_inflight_bytes", Type::size, "64MiB", "",
-      "All requests being read or committed at one time. Beyond it a request waits up to 1 s and then gets "
-      "503. A JSON body counts six times (more if it is dense), and is refused (413) where that alone is too "
-      "much.",
+      "All requests being read or committed at one time, a quarter of it for callers on this host. Beyond it "
+      "a request waits up to 1 s and then gets 503. A JSON body counts six times (more if it is dense). A "
+      "request that alone is too much is refused (413).",
       kMiB, 16384 * kMiB},
      [](Settings& s, const Value& v) { return s.ingest.max_inflight_bytes = number(v), std::string(); }},
     {{"listen.max_connections", Type::count, "10000", "",

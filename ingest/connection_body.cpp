@@ -57,7 +57,7 @@ Task<Connection::Read> Connection::read_sized(std::uint64_t size, std::uint64_t 
     }
     if (used == size) co_return Read::ok;
     const std::uint64_t next = std::min(size, reserved * 2);
-    Reservation more = co_await context_.inflight.take((next - reserved) * factor);
+    Reservation more = co_await context_.inflight.take(reservation.whence(), (next - reserved) * factor);
     if (!more.holds()) co_return Read::no_room;
     reservation.join(std::move(more));
     reserved = next;

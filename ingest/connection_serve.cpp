@@ -41,6 +41,8 @@ Prepared prepare(Decoded decoded, const Origin& origin, const std::vector<RouteR
   return prepared;
 }
 
+Whence whence(const Head& head) { return head.peer_is_loopback ? Whence::here : Whence::elsewhere; }
+
 Answer decoding_failure(const Head& head, const Error& error) {
   switch (error.kind) {
     case ErrorKind::too_large:
@@ -110,16 +112,17 @@ Task<Answer> Connection::serve_traces(const Head& head) {
   }
   const bool compressed = *coding != Coding::identity;
   const std::uint64_t factor = encoding == OtlpEncoding::json && !compressed ? kJsonMemoryFactor : 1;
-  if (size * factor > settings.max_inflight_bytes) {
+  const std::uint64_t most = context_.inflight.limit(whence(head));
+  if (size * factor > most) {
     co_return refusal(
         head, 413, Rejection::too_large,
         "the body needs more memory than listen.max_inflight_bytes; send smaller batches, or protobuf");
   }
-  const std::uint64_t room = settings.max_inflight_bytes - size * factor;
+  const std::uint64_t room = most - size * factor;
   const std::uint64_t credit =
       compressed ? std::min({size * kInflateGuess, settings.max_body_bytes, room}) : 0;
   const std::uint64_t first = std::min<std::uint64_t>(size, kFirstBodyBytes);
-  Reservation reservation = co_await context_.inflight.take(first * factor + credit);
+  Reservation reservation = co_await context_.inflight.take(whence(head), first * factor + credit);
   if (!reservation.holds()) {
     co_return try_later(head, Rejection::overloaded, "too many bytes in flight (listen.max_inflight_bytes)");
   }
@@ -155,7 +158,7 @@ Task<Answer> Connection::keep_traces(const Head& head, std::string body, Coding 
       }
     }
     if (!prepared) {
-      const std::uint64_t max_json_bytes = settings.max_inflight_bytes / kJsonMemoryFactor;
+      const std::uint64_t max_json_bytes = context_.inflight.limit(reservation.whence()) / kJsonMemoryFactor;
       InflateBounds bounds{settings.max_body_bytes, [&](std::uint64_t bytes) {
                              const std::uint64_t from_credit = std::min(credit, bytes);
                              if (bytes > from_credit && !reservation.grow(bytes - from_credit)) return false;
@@ -202,7 +205,8 @@ Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoi
   auto call = std::make_shared<Call>();
   Reservation reservation;
   if (size > 0 || head.chunked) {
-    reservation = co_await context_.inflight.take(std::min<std::uint64_t>(size, kFirstBodyBytes));
+    reservation =
+        co_await context_.inflight.take(whence(head), std::min<std::uint64_t>(size, kFirstBodyBytes));
     if (!reservation.holds()) {
       co_return try_later(head, Rejection::overloaded,
                           "too many bytes in flight (listen.max_inflight_bytes)");

@@ -175,6 +175,17 @@ def test_the_network_cannot_take_all_connections(wide, elsewhere):
     wait_until(lambda: wide.status()["ingest"]["connections"] < 5, "their end")
 
 
+def test_the_network_cannot_take_all_memory_for_bodies(directory, elsewhere):
+    d = started(directory, "memory", wide=True, allow_remote=True, max_inflight_bytes="1MiB")
+    address, slow = f"{elsewhere}:{d.port}", post(b"x" * 200_000)[:-1]
+    with attacker.crowd(address, 8, slow, source=elsewhere):
+        wait_until(lambda: d.status()["ingest"]["inflight_bytes"] >= 600_000, "slow bodies")
+        assert ask(address, post(b"x" * 200_000), source=elsewhere).statuses == [503]
+        assert d.status()["ingest"]["inflight_bytes"] <= 786_432
+        assert ask(d.address, post(span("at home" + "x" * 200_000))).statuses == [200]
+    d.close()
+
+
 # --- with a token that is none
 
 @pytest.mark.parametrize("path", [*API, "/", "/unknown", "/v1/traces"])

@@ -107,6 +107,31 @@ TEST_F(HttpLimits, WhoOnlyAnnouncesABodyTakesNothingAway) {
   EXPECT_EQ(ask(post(protobuf(one_span_json(std::string(3U << 20, 'x'))))).status, 200);
 }
 
+// What comes through a proxy is not of this host.
+constexpr std::string_view kFromElsewhere = "X-Forwarded-For: 192.0.2.7\r\n";
+
+std::string span_of(std::size_t bytes) { return protobuf(one_span_json(std::string(bytes, 'x'))); }
+
+TEST_F(HttpLimits, AQuarterOfTheMemoryIsForThisHost) {
+  settings.max_inflight_bytes = 400000;
+  open();
+  spool.hold();
+  RawClient first = client(), second = client();
+  first.send(post(span_of(140000), kFromElsewhere));
+  second.send(post(span_of(140000), kFromElsewhere));
+  ASSERT_TRUE(spool.wait_for_appends(2));
+  EXPECT_EQ(ask(post(span_of(90000), kFromElsewhere)).status, 503) << "it would fit into what is left";
+  RawClient here = client();
+  here.send(post(span_of(90000)));
+  ASSERT_TRUE(spool.wait_for_appends(3));
+  spool.release();
+  for (RawClient* c : {&first, &second, &here}) EXPECT_EQ(c->receive().status, 200);
+  EXPECT_EQ(ask(post(span_of(310000), kFromElsewhere)).status, 413) << "more than can ever be had from there";
+  EXPECT_EQ(ask(post(span_of(310000))).status, 200);
+  EXPECT_EQ(server->status().inflight_bytes, 0U);
+  EXPECT_EQ(ask(post(span_of(290000), kFromElsewhere)).status, 200) << "all of it was given back";
+}
+
 TEST_F(HttpLimits, ConnectionsBeyondTheLimitAreTurnedAwayWhileAllOthersAreBusy) {
   settings.max_connections = 2;
   open();
