@@ -22,6 +22,7 @@
 #include "daemon/process.hpp"
 #include "daemon/quantities.hpp"
 #include "daemon/reload.hpp"
+#include "daemon/workspace_reader.hpp"
 #include "ingest/server.hpp"
 #include "spool/directory.hpp"
 #include "spool/lock_file.hpp"
@@ -58,6 +59,7 @@ class Daemon {
     spool_ = std::move(*spool);
 
     fill_sources();
+    far_side_.choose(settings_.uploader);
     auto server = ingest::Server::start(settings_.ingest, *spool_, endpoints(sources_));
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
@@ -121,6 +123,7 @@ class Daemon {
 
     std::uint64_t pending = 0;
     for (const auto& d : uploader_->status()) pending = std::max(pending, d.accounting.pending);
+    delivering_ = nullptr;
     uploader_.reset();
     server_.reset();
     spool_.reset();
@@ -164,6 +167,7 @@ class Daemon {
   void take_over(const config::Loaded& loaded) {
     if (const auto taken = uploader_->reload(loaded.settings.uploader); !taken)
       return keep_the_old({taken.error().sentence});
+    far_side_.choose(loaded.settings.uploader);
     spool_->retain(loaded.settings.spool);
     server_->route_by(loaded.settings.ingest.routes);
     settings_.drain_timeout = loaded.settings.drain_timeout;
@@ -238,6 +242,7 @@ class Daemon {
   // Declared in the order of their lives: the doors close first, the spool last.
   std::unique_ptr<spool::Spool> spool_;
   std::atomic<uploader::Uploader*> delivering_ = nullptr;
+  FarSide far_side_{delivering_, ""};
   std::atomic<bool> started_ = false;
   std::atomic<ingest::Server*> serving_ = nullptr;
   std::unique_ptr<uploader::Uploader> uploader_;

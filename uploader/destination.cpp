@@ -12,6 +12,7 @@
 #include "uploader/http_sender.hpp"
 #include "uploader/mlflow_experiments.hpp"
 #include "uploader/track.hpp"
+#include "uploader/workspace_reads.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -62,6 +63,7 @@ struct Destination::Delivering {
   HttpSender sender;
   HeldRoutes routes;
   std::unique_ptr<MlflowExperiments> experiments;
+  std::unique_ptr<WorkspaceReads> reads;       // null for kind otlp
   std::vector<std::unique_ptr<Track>> tracks;  // the first one's cursor has the destination's name
   std::atomic<bool> notified = false;
 
@@ -106,8 +108,10 @@ Result<> Destination::make_tracks(const std::string& instance) {
     // Whoever is not waited for refuses no sender anything.
     if (settings_.when_behind == WhenBehind::block) spool_.hold_routes(settings_.name, std::move(routes));
   });
-  if (settings_.kind != Kind::otlp)
+  if (settings_.kind != Kind::otlp) {
     delivering.experiments = std::make_unique<MlflowExperiments>(settings_, spool_, delivering.sender);
+    delivering.reads = std::make_unique<WorkspaceReads>(delivering.io, settings_, delivering.sender);
+  }
   const TrackContext context{delivering.io,
                              spool_,
                              settings_,
@@ -152,7 +156,9 @@ void Destination::stop() {
   subscription_.reset();
   if (!thread_.joinable()) return;
   Delivering& delivering = *delivering_;
+  if (delivering.reads) delivering.reads->refuse();
   asio::post(delivering.io, [&delivering] {
+    if (delivering.reads) delivering.reads->stop();
     for (const auto& track : delivering.tracks) track->stop();
     delivering.sender.stop();
     delivering.routes.stop();
@@ -165,6 +171,7 @@ void Destination::stop() {
     delivering.io.stop();
   }
   thread_.join();
+  if (delivering.reads) delivering.reads->abandon();
   spool_.hold_routes(settings_.name, {});
 }
 
@@ -175,6 +182,15 @@ void Destination::drain() {
   asio::post(delivering.io, [&delivering] {
     for (const auto& track : delivering.tracks) track->drain();
   });
+}
+
+void Destination::read(ReadRequest request, ReadHandler done) {
+  if (delivering_ && delivering_->reads) return delivering_->reads->read(std::move(request), std::move(done));
+  done(fail(ErrorKind::unavailable, "destination " + settings_.name + " cannot be read from"));
+}
+
+ReadState Destination::read_state() const {
+  return delivering_ && delivering_->reads ? delivering_->reads->state() : ReadState::none;
 }
 
 bool Destination::ended_within(milliseconds time) {

@@ -13,6 +13,7 @@
 #include "model/result.hpp"
 #include "model/status.hpp"
 #include "spool/spool.hpp"
+#include "uploader/read.hpp"
 #include "uploader/settings.hpp"
 
 namespace spanferry::uploader {
@@ -39,6 +40,9 @@ class Destination {
   [[nodiscard]] bool pending() const;
   [[nodiscard]] DestinationStatus status() const;
   [[nodiscard]] bool settled(const TraceId& trace, const std::vector<Seq>& records) const;
+  // Any thread. Of kinds databricks and mlflow alone.
+  void read(ReadRequest request, ReadHandler done);
+  [[nodiscard]] ReadState read_state() const;
 
   [[nodiscard]] const std::string& name() const { return settings_.name; }
   // Whether these settings would make the same destination.

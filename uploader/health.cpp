@@ -45,6 +45,7 @@ void Health::enter(DestinationState state, std::string reason) {
 }
 
 void Health::works() {
+  proven = true;
   const std::lock_guard lock(mutex_);
   if (state_ == DestinationState::ok) return;
   const std::int64_t now = now_ns();

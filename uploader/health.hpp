@@ -24,6 +24,7 @@ class Health {
   void set_held(std::vector<HeldRoute> held);
 
   std::atomic<std::uint64_t> requests{0}, retries{0}, dead_letters{0}, delivered_traces{0};
+  std::atomic<bool> proven = false;  // it has worked since the start
 
   [[nodiscard]] DestinationState state() const;
   // Fills name, state, since, reason, last_error and the counters.

@@ -42,6 +42,11 @@ class HttpSender final : public Sender {
                                             std::function<boost::asio::awaitable<bool>()> probe) override;
   Health& health() override { return health_; }
 
+  // One try of a request that only reads: past the gate and without a verdict, so that it neither waits for
+  // what is delivered nor changes anything for it. Within request.timeout, but for the time it takes to have
+  // a credential; a refused access token is renewed, once. Errors: those of a ReadHandler.
+  boost::asio::awaitable<Result<net::HttpResponse>> ask(Surface surface, net::HttpRequest request);
+
   // Everybody who waits gets Action::stopped.
   void stop();
 

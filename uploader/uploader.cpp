@@ -92,7 +92,23 @@ class UploaderImpl final : public Uploader {
     return all;
   }
 
+  void read(const std::string& destination, ReadRequest request, ReadHandler done) override {
+    if (const auto found = named(destination)) return found->read(std::move(request), std::move(done));
+    done(fail(ErrorKind::unavailable, fmt::format("there is no destination {} now", destination)));
+  }
+
+  [[nodiscard]] ReadState read_state(const std::string& destination) const override {
+    const auto found = named(destination);
+    return found ? found->read_state() : ReadState::none;
+  }
+
  private:
+  std::shared_ptr<Destination> named(const std::string& name) const {
+    for (const auto& destination : destinations())
+      if (destination->name() == name) return destination;
+    return nullptr;
+  }
+
   static Destinations present(Destinations some) {
     std::erase(some, nullptr);
     return some;

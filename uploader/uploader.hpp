@@ -8,6 +8,7 @@
 
 #include "model/result.hpp"
 #include "model/status.hpp"
+#include "uploader/read.hpp"
 #include "uploader/settings.hpp"
 
 namespace spanferry::spool {
@@ -40,6 +41,9 @@ class Uploader {
   };
   [[nodiscard]] virtual std::vector<Delivery> delivery_of(const TraceId& trace,
                                                           const std::vector<Seq>& records) const = 0;
+  // From the far side of the destination of that name, as long as it is there. Any thread.
+  virtual void read(const std::string& destination, ReadRequest request, ReadHandler done) = 0;
+  [[nodiscard]] virtual ReadState read_state(const std::string& destination) const = 0;
 };
 
 }  // namespace spanferry::uploader

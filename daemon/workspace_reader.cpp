@@ -1,0 +1,66 @@
+#include "daemon/workspace_reader.hpp"
+
+#include <utility>
+
+namespace spanferry::daemon {
+
+void FarSide::choose(const uploader::Settings& settings) {
+  using uploader::Kind;
+  const std::lock_guard lock(mutex_);
+  kind_ = WorkspaceReader::Kind::local;
+  name_.clear();
+  for (const auto& destination : settings.destinations) {
+    if (destination.kind != Kind::databricks && destination.kind != Kind::mlflow) continue;
+    if (!wanted_.empty() && destination.name != wanted_) continue;
+    kind_ = destination.kind == Kind::databricks ? WorkspaceReader::Kind::databricks
+                                                 : WorkspaceReader::Kind::mlflow;
+    name_ = destination.name;
+    return;
+  }
+}
+
+ingest::WorkspaceReader::State FarSide::state() const {
+  const std::string name = destination();
+  if (name.empty()) return State::none;
+  const auto* uploader = uploader_.load();
+  if (uploader == nullptr) return State::unproven;
+  switch (uploader->read_state(name)) {
+    case uploader::ReadState::unproven:
+      return State::unproven;
+    case uploader::ReadState::ok:
+      return State::ok;
+    case uploader::ReadState::none:  // between two, in a reload
+    case uploader::ReadState::away:
+      break;
+  }
+  return State::away;
+}
+
+ingest::WorkspaceReader::Kind FarSide::kind() const {
+  const std::lock_guard lock(mutex_);
+  return kind_;
+}
+
+std::string FarSide::destination() const {
+  const std::lock_guard lock(mutex_);
+  return name_;
+}
+
+void FarSide::read(ingest::WorkspaceRequest request,
+                   std::move_only_function<void(Result<ingest::WorkspaceAnswer>)> done) {
+  auto* uploader = uploader_.load();
+  if (uploader == nullptr) return done(fail(ErrorKind::unavailable, "the destinations are being set up"));
+  uploader->read(destination(),
+                 {.method = std::move(request.method),
+                  .path = std::move(request.path),
+                  .body = std::move(request.body),
+                  .deadline = request.deadline,
+                  .max_answer_bytes = request.max_answer_bytes},
+                 [done = std::move(done)](Result<uploader::ReadAnswer> answer) mutable {
+                   if (!answer) return done(std::unexpected(std::move(answer.error())));
+                   done(ingest::WorkspaceAnswer{answer->status, std::move(answer->content_type),
+                                                std::move(answer->body)});
+                 });
+}
+
+}  // namespace spanferry::daemon
