@@ -94,14 +94,12 @@ std::optional<int> number(std::string_view text, std::size_t at, std::size_t dig
 
 }  // namespace
 
-std::string start_trace_body(const TraceInfo& info, std::string_view experiment_id, WithTags tags) {
-  std::string out;
-  JsonWriter json(out);
-  json.begin_object().key("trace").begin_object().key("trace_info").begin_object();
-  json.field("trace_id", info.trace_id);
+void write_info(JsonWriter& json, const TraceInfo& info, WithTags tags,
+                const std::function<void()>& write_location) {
+  json.begin_object().field("trace_id", info.trace_id);
   if (info.client_request_id) json.field("client_request_id", *info.client_request_id);
-  json.key("trace_location").begin_object().field("type", "MLFLOW_EXPERIMENT").key("mlflow_experiment");
-  json.begin_object().field("experiment_id", experiment_id).end_object().end_object();
+  json.key("trace_location");
+  write_location();
   if (info.request_preview) json.field("request_preview", *info.request_preview);
   if (info.response_preview) json.field("response_preview", *info.response_preview);
   json.field("request_time", timestamp(info.request_time_ms));
@@ -109,7 +107,18 @@ std::string start_trace_body(const TraceInfo& info, std::string_view experiment_
   json.field("state", name(info.state));
   write_map(json, "trace_metadata", info.metadata);
   if (tags == WithTags::yes) write_map(json, "tags", info.tags);
-  json.end_object().end_object().end_object();
+  json.end_object();
+}
+
+std::string start_trace_body(const TraceInfo& info, std::string_view experiment_id, WithTags tags) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().key("trace").begin_object().key("trace_info");
+  write_info(json, info, tags, [&] {
+    json.begin_object().field("type", "MLFLOW_EXPERIMENT").key("mlflow_experiment");
+    json.begin_object().field("experiment_id", experiment_id).end_object().end_object();
+  });
+  json.end_object().end_object();
   return out;
 }
 

@@ -2,11 +2,13 @@
 // span file, traces.json. Numbers are exact to the last of their 64 bits.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/json_writer.hpp"
 #include "model/mlflow_trace.hpp"
 #include "model/result.hpp"
 
@@ -16,6 +18,11 @@ enum class WithTags : bool { no, yes };
 
 // The body of POST /api/3.0/mlflow/traces.
 std::string start_trace_body(const TraceInfo& info, std::string_view experiment_id, WithTags tags);
+
+// A TraceInfo object, for whoever knows where the trace is: `write_location` writes the value of
+// trace_location.
+void write_info(JsonWriter& json, const TraceInfo& info, WithTags tags,
+                const std::function<void()>& write_location);
 
 struct SpansFile {
   std::string body;                     // {"spans":[…]}

@@ -62,14 +62,9 @@ bool copy_fields(std::string_view wire, std::string& out, otlp::Tag tag, Write w
 
 }  // namespace
 
-std::string filter_traces_request(std::string_view request, const Keep& keep) {
-  const auto span = [&keep](std::string_view wire, std::string& out) {
-    if (!keeps(wire, keep)) return false;
-    out = wire;
-    return true;
-  };
-  const auto scope = [&span](std::string_view wire, std::string& out) {
-    return copy_fields(wire, out, otlp::scope_spans::kSpans, span);
+std::string map_traces_request(std::string_view request, const SpanWriter& write) {
+  const auto scope = [&write](std::string_view wire, std::string& out) {
+    return copy_fields(wire, out, otlp::scope_spans::kSpans, write);
   };
   const auto resource = [&scope](std::string_view wire, std::string& out) {
     return copy_fields(wire, out, otlp::resource_spans::kScopeSpans, scope);
@@ -81,6 +76,14 @@ std::string filter_traces_request(std::string_view request, const Keep& keep) {
   } catch (const protozero::exception&) {
     return {};  // not a request that was scanned
   }
+}
+
+std::string filter_traces_request(std::string_view request, const Keep& keep) {
+  return map_traces_request(request, [&keep](std::string_view wire, std::string& out) {
+    if (!keeps(wire, keep)) return false;
+    out = wire;
+    return true;
+  });
 }
 
 std::optional<std::string_view> resource_string_attribute(std::string_view resource, std::string_view key) {

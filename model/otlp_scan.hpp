@@ -54,6 +54,13 @@ Result<Scan> scan_traces_request(std::string_view body);
 // The string value of attribute `key` in the bytes of a Resource message; nothing if absent or not a string.
 std::optional<std::string_view> resource_string_attribute(std::string_view resource, std::string_view key);
 
+// The request with its spans written anew: `write` gets the bytes of one and writes what is to stand there
+// into the empty `out`, or returns false to leave it out; resources and scopes left empty go too. What it
+// throws goes through, but for protozero::exception. `request` must have passed scan_traces_request. Returns
+// an empty string when nothing is kept.
+using SpanWriter = std::function<bool(std::string_view span, std::string& out)>;
+std::string map_traces_request(std::string_view request, const SpanWriter& write);
+
 // The request without the spans for which `keep` is false; resources and scopes left empty are left out.
 // `request` must have passed scan_traces_request. Returns an empty string when nothing is kept.
 std::string filter_traces_request(std::string_view request,

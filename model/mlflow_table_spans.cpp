@@ -1,0 +1,101 @@
+// The spans of a trace as rows of a Unity Catalog table.
+#include <protozero/pbf_reader.hpp>
+#include <protozero/pbf_writer.hpp>
+
+#include "model/mlflow_table.hpp"
+#include "model/otlp_attribute.hpp"
+#include "model/otlp_check.hpp"
+#include "model/otlp_fields.hpp"
+#include "model/otlp_scan.hpp"
+#include "model/otlp_value.hpp"
+
+namespace spanferry::mlflow {
+namespace {
+
+using otlp::reader_of;
+using otlp::take;
+using protozero::pbf_reader;
+using protozero::pbf_wire_type;
+using protozero::tag_and_type;
+
+constexpr auto kBytes = pbf_wire_type::length_delimited;
+constexpr std::string_view kOwnPrefix = "mlflow.";
+
+struct Ids {
+  TraceId trace;
+  SpanId span;
+};
+
+Ids ids_of(std::string_view wire) {
+  Ids ids;
+  for (pbf_reader reader = reader_of(wire); reader.next();) {
+    switch (reader.tag_and_type()) {
+      case tag_and_type(otlp::span::kTraceId, kBytes):
+        ids.trace = TraceId::from_raw(take(reader)).value_or(TraceId{});
+        break;
+      case tag_and_type(otlp::span::kSpanId, kBytes):
+        ids.span = SpanId::from_raw(take(reader)).value_or(SpanId{});
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return ids;
+}
+
+// All fields but the attributes that MLflow gives a meaning.
+void copy_but_own(std::string_view wire, std::string& out) {
+  const char* at = wire.data();
+  for (pbf_reader reader = reader_of(wire); reader.next(); at = reader.data().data()) {
+    if (reader.tag_and_type() == tag_and_type(otlp::span::kAttributes, kBytes)) {
+      if (otlp::read_attribute(take(reader)).key.starts_with(kOwnPrefix)) continue;
+    } else {
+      reader.skip();
+    }
+    out.append(at, reader.data().data());
+  }
+}
+
+void add_attribute(std::string_view key, std::string_view json, std::string& out) {
+  protozero::pbf_writer(out).add_bytes(otlp::span::kAttributes, key_value_of(key, json));
+}
+
+}  // namespace
+
+TableSpans::TableSpans(const Trace& trace, const TraceInfo& info, const TableLocation& location)
+    : trace_(trace), info_(info), name_('"' + trace_name_in(location, trace.id) + '"') {
+  spans_.reserve(trace.spans.size());
+  for (const StoredSpan& span : trace.spans) spans_.emplace(span.span_id, &span);
+}
+
+std::string TableSpans::write(std::string_view request,
+                              const std::function<bool(const SpanId&)>& keep) const {
+  return map_traces_request(request, [&](std::string_view wire, std::string& out) {
+    const Ids ids = ids_of(wire);
+    if (ids.trace != trace_.id || !keep(ids.span)) return false;
+    const auto stored = spans_.find(ids.span);
+    if (stored == spans_.end()) return false;
+    copy_but_own(wire, out);
+    write_attributes(*stored->second, out);
+    return true;
+  });
+}
+
+void TableSpans::write_attributes(const StoredSpan& span, std::string& out) const {
+  for (const JsonAttribute& a : span.attributes) {
+    if (a.key.starts_with(kOwnPrefix))
+      add_attribute(a.key, a.key == attribute::kRequestId ? name_ : a.json, out);
+  }
+  if (span.parent_id) return;
+  // As MLflow's own client copies them, for those who look at the table alone.
+  for (const auto& [of_trace, of_span] :
+       {std::pair("mlflow.trace.session", "session.id"), std::pair("mlflow.trace.user", "user.id")}) {
+    const auto told = info_.metadata.find(of_trace);
+    if (told == info_.metadata.end() || span.find(of_span) != nullptr) continue;
+    std::string json;
+    append_json_string(json, told->second);
+    add_attribute(of_span, json, out);
+  }
+}
+
+}  // namespace spanferry::mlflow
