@@ -1,7 +1,6 @@
 #include "uploader/workspace_reads.hpp"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -57,26 +56,26 @@ ReadState WorkspaceReads::state() const {
 }
 
 void WorkspaceReads::read(ReadRequest request, ReadHandler done) {
-  std::optional<Error> refusal;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!request.path.starts_with('/')) {
-      refusal = Error{ErrorKind::invalid_input, "a path to read begins with a slash"};
-    } else if (refusing_) {
-      refusal = Error{ErrorKind::cancelled, fmt::format("destination {} is being stopped", settings_.name)};
-    } else if (waiting_.size() >= tuning_.most) {
-      refusal = Error{ErrorKind::unavailable,
-                      fmt::format("{} reads from {} are under way", tuning_.most, settings_.url)};
-    } else {
-      const Id id = ++last_id_;
-      waiting_.emplace(id, std::move(done));
-      asio::post(io_, [this, id, request = std::move(request)]() mutable {
-        expire_after(id, request.deadline);
-        asio::co_spawn(io_, run(id, std::move(request)), asio::detached);
-      });
-    }
-  }
-  if (refusal) done(std::unexpected(*std::move(refusal)));
+  if (const auto id = admit(request, done); !id) done(std::unexpected(id.error()));
+}
+
+// Posts under the lock: what is posted before refuse() is run before stop().
+Result<WorkspaceReads::Id> WorkspaceReads::admit(ReadRequest& request, ReadHandler& done) {
+  const std::lock_guard lock(mutex_);
+  if (!request.path.starts_with('/'))
+    return fail(ErrorKind::invalid_input, "a path to read begins with a slash");
+  if (refusing_)
+    return fail(ErrorKind::cancelled, fmt::format("destination {} is being stopped", settings_.name));
+  if (waiting_.size() >= tuning_.most)
+    return fail(ErrorKind::unavailable,
+                fmt::format("{} reads from {} are under way", tuning_.most, settings_.url));
+  const Id id = ++last_id_;
+  waiting_.emplace(id, std::move(done));
+  asio::post(io_, [this, id, request = std::move(request)]() mutable {
+    expire_after(id, request.deadline);
+    asio::co_spawn(io_, run(id, std::move(request)), asio::detached);
+  });
+  return id;
 }
 
 // Of all of it: the credential may have to be had first.

@@ -44,6 +44,7 @@ class WorkspaceReads {
  private:
   using Id = std::uint64_t;
 
+  Result<Id> admit(ReadRequest& request, ReadHandler& done);
   boost::asio::awaitable<void> run(Id id, ReadRequest request);
   boost::asio::awaitable<void> probe();
   void expire_after(Id id, std::chrono::milliseconds time);
