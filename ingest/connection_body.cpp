@@ -43,7 +43,8 @@ Task<Connection::Read> Connection::read_body(const Head& head, std::uint64_t max
 Task<Connection::Read> Connection::read_sized(std::uint64_t size, std::uint64_t factor,
                                               Reservation& reservation, std::string& body) {
   // Not set to zero first, and pages are not touched before bytes have come for them.
-  body.resize_and_overwrite(size, [](char*, std::size_t n) { return n; });
+  // (The length that is asked for is said again: some libraries hand in the capacity.)
+  body.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
   std::uint64_t used = std::min<std::uint64_t>(size, buffer_.size());
   if (used > 0) std::memcpy(body.data(), buffer_.data().data(), used);
   buffer_.consume(used);
@@ -74,7 +75,8 @@ Task<Connection::Read> Connection::read_chunked(std::uint64_t max_bytes, std::ui
       if (!reservation.grow((size - used) * factor)) co_return Read::no_room;
       const std::size_t space = std::min<std::uint64_t>(max_bytes + 1, kChunkedSpaceBytes);
       body.reserve(size > kChunkedCopiedBytes ? std::max(size, space) : size);
-      body.resize_and_overwrite(size, [](char*, std::size_t n) { return n; });
+      // (The length that is asked for is said again: some libraries hand in the capacity.)
+      body.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
     }
     auto& piece = parser_->get().body();
     piece.data = body.data() + used;

@@ -63,6 +63,16 @@ TEST_F(Endpoints, TakeBodies) {
   EXPECT_EQ(ask(ask_for("POST", "/api/echo", "Content-Length: 2000000\r\n\r\n")).status, 413);
 }
 
+TEST_F(Endpoints, GetABodyOfItsLengthWhateverThatIs) {
+  open(endpoints());
+  for (std::size_t size = 0; size < 100; ++size) {
+    const std::string body(size, 'x');
+    EXPECT_EQ(
+        ask(ask_for("POST", "/api/echo", "Content-Length: " + std::to_string(size) + "\r\n\r\n" + body)).body,
+        body);
+  }
+}
+
 TEST_F(Endpoints, MayAnswerLaterAndAreAnsweredForWhenTheyDoNot) {
   open(endpoints());
   EXPECT_EQ(ask(ask_for("GET", "/api/later")).body, "/api/later");
