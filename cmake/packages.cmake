@@ -15,4 +15,6 @@ pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)
 pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 find_package(RocksDB REQUIRED CONFIG)
+# Linked as a whole: an installation needs no package for it.
+find_library(RE2_LIBRARY libre2.a REQUIRED)
 find_package(GTest REQUIRED)

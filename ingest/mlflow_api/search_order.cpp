@@ -1,0 +1,83 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "ingest/mlflow_api/search_filter.hpp"
+#include "ingest/mlflow_api/search_rules.hpp"
+#include "model/lower.hpp"
+
+namespace spanferry::ingest {
+namespace {
+
+std::unexpected<Error> refused(std::string sentence) {
+  return fail(ErrorKind::invalid_input, std::move(sentence));
+}
+
+// Words between white space; what is in backticks or quotes is one, and loses them.
+std::vector<std::string> shell_words(std::string_view text) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  char quote = 0;
+  for (char c : text) {
+    if (c == '`') c = '"';
+    if (quote != 0) {
+      if (c == quote) {
+        quote = 0;
+      } else {
+        words.back() += c;
+      }
+      continue;
+    }
+    if (c == ' ' || (c >= '\t' && c <= '\r')) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    if (c == '"' || c == '\'') {
+      quote = c;
+    } else {
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
+Result<SearchOrder> parse_one(const std::string& text) {
+  const auto words = shell_words(text);
+  if (words.empty() || words.size() > 2)
+    return refused(fmt::format("Invalid order_by clause '{}'. Could not be parsed.", text));
+  const std::string direction = words.size() == 2 ? lower(words[1]) : "asc";
+  if (direction != "asc" && direction != "desc")
+    return refused(fmt::format("Invalid ordering key in order_by clause '{}'.", text));
+  auto clause = clause_of_name(words[0], true);
+  if (!clause) return std::unexpected(std::move(clause.error()));
+  name_as_stored(*clause);
+  if (clause->field != SearchField::attribute && clause->field != SearchField::tag &&
+      clause->field != SearchField::metadata)
+    return refused(fmt::format("Invalid order_by clause '{}'.", text));
+  return SearchOrder{clause->field, std::move(clause->key), direction == "asc"};
+}
+
+}  // namespace
+
+Result<std::vector<SearchOrder>> parse_search_order(const std::vector<std::string>& order_by) {
+  std::vector<SearchOrder> orders;
+  const auto has = [&orders](SearchField field, std::string_view key) {
+    return std::ranges::any_of(
+        orders, [&](const SearchOrder& order) { return order.field == field && order.key == key; });
+  };
+  for (const std::string& one : order_by) {
+    auto order = parse_one(one);
+    if (!order) return std::unexpected(std::move(order.error()));
+    if (has(order->field, order->key))
+      return refused(fmt::format("`order_by` contains duplicate fields: {}", one));
+    orders.push_back(*std::move(order));
+  }
+  if (!has(SearchField::attribute, "timestamp_ms")) orders.emplace_back();
+  if (!has(SearchField::attribute, "request_id"))
+    orders.push_back({SearchField::attribute, "request_id", true});
+  return orders;
+}
+
+}  // namespace spanferry::ingest
