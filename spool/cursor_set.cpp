@@ -15,6 +15,11 @@ CursorImpl* CursorSet::find(const std::string& name) const {
   return found == cursors_.end() ? nullptr : found->second.get();
 }
 
+CursorImpl* CursorSet::keeper_of(const std::string& destination, RecordKind kind) const {
+  auto* second = kind == RecordKind::spans ? nullptr : find(destination + "#info");
+  return second != nullptr ? second : find(destination);
+}
+
 std::vector<CursorImpl*> CursorSet::all() const {
   const std::scoped_lock lock(mutex_);
   std::vector<CursorImpl*> cursors;

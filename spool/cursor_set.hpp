@@ -21,6 +21,9 @@ class CursorSet {
 
   CursorImpl* add(std::unique_ptr<CursorImpl> cursor);
   [[nodiscard]] CursorImpl* find(const std::string& name) const;
+  // Who keeps the dead letters of that kind: where a destination has two readers, the second one keeps what
+  // is no span, for it alone could deliver it. Null if there is no such destination.
+  [[nodiscard]] CursorImpl* keeper_of(const std::string& destination, RecordKind kind) const;
   [[nodiscard]] std::vector<CursorImpl*> all() const;  // but those that were forgotten
   [[nodiscard]] std::vector<CursorImpl*> active() const;
   // The position nobody who holds the log has durably passed; nothing if nobody holds it.

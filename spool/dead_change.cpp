@@ -1,5 +1,6 @@
 // What an operator does to dead letters: one by its id, or all of a destination by its name, in steps.
 #include <future>
+#include <map>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -58,18 +59,21 @@ Result<std::vector<SpoolImpl::KeptLetter>> SpoolImpl::next_dead(std::string_view
 }
 
 Result<std::uint64_t> SpoolImpl::drop_dead_letters(std::string_view which) {
-  auto* cursor = cursors_.find(std::string(destination_of(which)));
+  const std::string destination(destination_of(which));
   std::uint64_t dropped = 0;
   std::string after;
-  while (cursor != nullptr) {
+  while (cursors_.find(destination) != nullptr) {
     auto letters = next_dead(which, after);
     if (!letters) return std::unexpected(letters.error());
     if (letters->empty()) break;
     after = letters->back().key.key;
-    std::vector<CursorImpl::DeadKey> keys;
-    for (auto& letter : *letters) keys.push_back(std::move(letter.key));
-    dropped += cursor->drop_dead(std::move(keys));
-    if (auto written = wait_until_written(*cursor); !written) return std::unexpected(written.error());
+    std::map<CursorImpl*, std::vector<CursorImpl::DeadKey>> keys;
+    for (auto& letter : *letters)
+      keys[cursors_.keeper_of(destination, letter.letter.kind)].push_back(std::move(letter.key));
+    for (auto& [keeper, of_keeper] : keys) {
+      dropped += keeper->drop_dead(std::move(of_keeper));
+      if (auto written = wait_until_written(*keeper); !written) return std::unexpected(written.error());
+    }
   }
   if (dropped == 0) return nothing_of(which);
   return dropped;
@@ -113,10 +117,11 @@ Result<std::uint64_t> SpoolImpl::revive(CursorImpl& cursor, std::vector<KeptLett
                   fmt::format("parked_max_bytes {} is reached: what is parked must be delivered first",
                               bytes_text(parked_max_bytes_)));
     }
+    auto* keeper = cursors_.keeper_of(cursor.name(), letter.kind);
     Parked part = parked_letter(std::move(letter));
-    if (!cursor.revive(std::move(key), part)) continue;
+    if (!keeper->revive(std::move(key), part)) continue;
     ++revived;
-    if (second != nullptr) second->revive(Outcome::delivered, std::move(part));
+    if (second != nullptr && keeper != second) second->revive(Outcome::delivered, std::move(part));
   }
   return revived;
 }

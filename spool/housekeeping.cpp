@@ -73,6 +73,7 @@ void SpoolImpl::shrink_dead_letters() {
   for (it->Seek(prefix); it->Valid() && freed < excess && keys.size() < kDeadLettersAStep; it->Next()) {
     if (!view(it->key()).starts_with(prefix)) break;
     const auto letter = decode_dead_letter(view(it->value()));
+    if (letter && cursors_.keeper_of(letter->destination, letter->kind) != largest) continue;
     const std::uint64_t bytes = it->key().size() + it->value().size();
     freed += bytes;
     keys.push_back({it->key().ToString(), bytes, letter ? letter->spans : 0});

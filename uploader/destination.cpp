@@ -238,11 +238,12 @@ DestinationStatus Destination::status() const {
   if (draining_ && status.state == DestinationState::ok) status.state = DestinationState::draining;
   status.accounting = delivering_->tracks.front()->cursor().accounting();
   status.delivered_spans = status.accounting.settled[Outcome::delivered];
-  status.dead_letters = delivering_->tracks.front()->cursor().dead_letters();
+  status.dead_letters = 0;
   status.parked_records = delivering_->tracks.front()->cursor().parked().records;
   const std::int64_t now = now_ns();
   for (const auto& track : delivering_->tracks) {
     const spool::Cursor& cursor = track->cursor();
+    status.dead_letters += cursor.dead_letters();
     status.lag_records = std::max(status.lag_records, cursor.lag_records());
     if (const std::int64_t oldest = cursor.oldest_pending_ns(); oldest != 0)
       status.lag_s = std::max(status.lag_s, static_cast<double>(now - oldest) / 1e9);

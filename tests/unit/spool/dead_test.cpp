@@ -94,5 +94,33 @@ TEST_F(DeadTest, IsReadOneByOneFromOutside) {
   EXPECT_EQ(seen, std::vector<Seq>{3});
 }
 
+TEST_F(DeadTest, WhatIsNoSpanBelongsToTheSecondReaderOfADestination) {
+  open();
+  auto* first = cursor("a");
+  auto* second = cursor("a#info");
+  refuse_all(*first, 1);
+  ASSERT_TRUE(append(*spool, entry_of(text_payload(100, 1), {trace_of(2)}, 2)));
+  Settled settled{2, 2, 1, trace_of(2), {}, {}};
+  DeadLetter letter;
+  letter.destination = "a";
+  letter.seq = 2;
+  letter.trace_id = trace_of(2);
+  letter.spans = 0;
+  letter.kind = RecordKind::trace_edit;
+  letter.payload = "{}";
+  settled.dead.push_back(letter);
+  std::vector<Settled> all;
+  all.push_back(std::move(settled));
+  second->settle(std::move(all));
+  ASSERT_TRUE(eventually([&] { return spool->dead_letters("a", 10)->size() == 2; }));
+  EXPECT_EQ(second->dead_letters(), 1U);
+  EXPECT_EQ(spool->retry_dead_letters(id_of("a", 2)), 1U);
+  EXPECT_EQ(second->parked().records, 1U);
+  EXPECT_EQ(first->parked().records, 0U);
+  EXPECT_EQ(second->dead_letters(), 0U);
+  EXPECT_EQ(spool->drop_dead_letters("a"), 1U);
+  EXPECT_EQ(first->dead_letters(), 0U);
+}
+
 }  // namespace
 }  // namespace spanferry::spool
