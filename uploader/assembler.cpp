@@ -83,7 +83,7 @@ bool Assembler::still_due(const TraceId& trace, Seq last, bool top_ended, Time l
   Open& open = open_.at(trace);
   open.last = std::max(open.last, last);
   open.last_received = std::max(open.last_received, last_received);
-  open.top_ended |= top_ended;
+  open.top_ended = top_ended;
   const Time due = due_of(open);
   if (due <= now) return true;
   wait(trace, open, due);

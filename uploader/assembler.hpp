@@ -49,6 +49,8 @@ class Assembler {
   [[nodiscard]] std::optional<Time> next_due() const;
   // Until when that trace waits; nothing if it is under way or not known.
   [[nodiscard]] std::optional<Time> waits_until(const TraceId& trace) const;
+  // Noted, and not done.
+  [[nodiscard]] bool knows(const TraceId& trace) const { return open_.contains(trace); }
   // No room for more: note nothing new until some are done.
   [[nodiscard]] bool full() const { return open_.size() >= max_open_; }
   [[nodiscard]] std::size_t size() const { return open_.size(); }

@@ -4,6 +4,7 @@
 
 #include "uploader/databricks_experiment_storage.hpp"
 #include "uploader/trace_track.hpp"
+#include "uploader/written_delivery.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -62,8 +63,9 @@ class DatabricksDelivery final : public TraceDelivery {
 }  // namespace
 
 std::unique_ptr<Track> make_databricks_track(TrackContext context) {
-  return make_trace_track(context, {context.settings.name, true},
-                          std::make_unique<DatabricksDelivery>(context));
+  return make_trace_track(
+      context, {context.settings.name, true},
+      make_written_delivery(context, Surface::databricks_api, std::make_unique<DatabricksDelivery>(context)));
 }
 
 }  // namespace spanferry::uploader

@@ -1,14 +1,17 @@
 // An open-source MLflow server has the spans by OTLP and derives most of the trace from them; one StartTrace
-// adds what only that call carries: request id, tags and metadata from children or the operator, the name.
-// It goes once the track of spans has delivered all that is here of the trace.
+// adds what only that call carries: request id, tags and metadata from children or the operator, the name; or
+// what the trace's own client said, and nothing else. It goes once the track of spans has delivered all that
+// is here of the trace.
 #include <algorithm>
+#include <functional>
 #include <unordered_set>
 
 #include <fmt/format.h>
 
-#include "model/mlflow_json.hpp"
+#include "model/mlflow_start_trace.hpp"
 #include "uploader/trace_calls.hpp"
 #include "uploader/trace_track.hpp"
+#include "uploader/written_delivery.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -32,15 +35,18 @@ class MlflowInfoDelivery final : public TraceDelivery {
   }
   void stop() override { calls_.sleeps().stop(); }
 
-  asio::awaitable<TraceOutcome> deliver(GatheredTrace& gathered) override {
-    const bool all_there = std::ranges::all_of(
+  [[nodiscard]] bool all_ready(const GatheredTrace& gathered) const override {
+    return std::ranges::all_of(
         gathered.parts, [&](const TracePart& part) { return spans_.settled(part.seq, gathered.trace.id); });
-    if (!all_there) co_return TraceOutcome{TraceOutcome::Kind::later, {}, false, 0, false};
+  }
+
+  asio::awaitable<TraceOutcome> deliver(GatheredTrace& gathered) override {
     TraceOutcome done{TraceOutcome::Kind::delivered,
                       {},
                       false,
                       gathered.trace.spans.size(),
                       gathered.trace.root() != nullptr || (gathered.mark && gathered.mark->has_root)};
+    if (gathered.has_own_info()) co_return co_await tell_as_written(gathered, std::move(done));
     leave_out_refused(gathered);
     if (gathered.trace.spans.empty()) co_return done;
     auto info = mlflow::needs_start_trace(gathered.trace, context_.context);
@@ -55,14 +61,42 @@ class MlflowInfoDelivery final : public TraceDelivery {
       keep_what_is_known(*info, *known, gathered.trace.root() != nullptr);
       experiment = known->experiment_id;
     }
-    Verdict verdict = co_await start_trace(*info, gathered, std::move(experiment));
+    const bool with_tags = !gathered.mark || !gathered.mark->told();
+    Verdict verdict = co_await start_trace(
+        gathered.route,
+        [&](std::string_view id) { return mlflow::start_trace_body(*info, id, mlflow::WithTags(with_tags)); },
+        std::move(experiment));
     if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
     ++context_.sender.health().delivered_traces;
     done.told = true;
+    done.tags_told = with_tags;
     co_return done;
   }
 
  private:
+  // The server has the spans, and its client tells about the trace. Told anew after late spans: they stretch
+  // the times.
+  asio::awaitable<TraceOutcome> tell_as_written(const GatheredTrace& gathered, TraceOutcome done) {
+    if (!gathered.writes.info) co_return done;
+    const bool with_tags = !gathered.mark || !gathered.mark->info_sent;
+    Verdict verdict = co_await start_trace(gathered.route, [&](std::string_view id) {
+      return mlflow::start_trace_body(*gathered.writes.info, id, mlflow::WithTags(with_tags));
+    });
+    if (verdict.action == Action::stopped || verdict.action == Action::held)
+      co_return TraceOutcome::of(std::move(verdict));
+    if (verdict.action == Action::done) {
+      ++context_.sender.health().delivered_traces;
+      done.told = done.info_sent = true;
+      done.tags_told = with_tags;
+      co_return done;
+    }
+    // The spans are there all the same.
+    for (std::size_t i = 0; i < gathered.parts.size(); ++i)
+      if (gathered.parts[i].header.kind == RecordKind::trace_info && !gathered.parts[i].settled)
+        done.refused_parts.push_back({i, verdict});
+    co_return done;
+  }
+
   // Spans that the server refused are not there to be described.
   void leave_out_refused(GatheredTrace& gathered) {
     const auto any = context_.spool.dead_letters(context_.settings.name, 1);
@@ -95,19 +129,19 @@ class MlflowInfoDelivery final : public TraceDelivery {
     info.execution_duration_ms = end - info.request_time_ms;
   }
 
-  asio::awaitable<Verdict> start_trace(const mlflow::TraceInfo& info, const GatheredTrace& gathered,
-                                       std::string experiment) {
-    const auto tags = gathered.mark ? mlflow::WithTags::no : mlflow::WithTags::yes;
+  // `body` of the experiment's id. `experiment`: where the trace is, if that is known.
+  asio::awaitable<Verdict> start_trace(Route route, std::function<std::string(std::string_view)> body,
+                                       std::string experiment = {}) {
     for (int round = 1;; ++round) {
       if (experiment.empty()) {
-        auto resolved = co_await context_.experiments->resolve(gathered.route);
+        auto resolved = co_await context_.experiments->resolve(route);
         if (!resolved) co_return std::move(resolved.error());
         experiment = std::move(resolved->id);
       }
-      Verdict verdict = co_await calls_.start_trace(mlflow::start_trace_body(info, experiment, tags));
+      Verdict verdict = co_await calls_.start_trace(body(experiment));
       if (verdict.action == Action::exists) verdict.action = Action::done;
       if (verdict.action != Action::not_found || round >= kMaxExperimentRounds) co_return verdict;
-      context_.experiments->forget(gathered.route);
+      context_.experiments->forget(route);
       experiment.clear();
     }
   }
@@ -121,7 +155,8 @@ class MlflowInfoDelivery final : public TraceDelivery {
 
 std::unique_ptr<Track> make_mlflow_info_track(TrackContext context, const Track& spans) {
   return make_trace_track(context, {context.settings.name + "#info", false},
-                          std::make_unique<MlflowInfoDelivery>(context, spans));
+                          make_written_delivery(context, Surface::mlflow_api,
+                                                std::make_unique<MlflowInfoDelivery>(context, spans)));
 }
 
 }  // namespace spanferry::uploader

@@ -33,32 +33,31 @@ asio::awaitable<Verdict> TraceCalls::send(Surface surface, net::HttpRequest requ
   }
 }
 
-asio::awaitable<Verdict> TraceCalls::start_trace(std::string body) {
+asio::awaitable<Verdict> TraceCalls::call(std::string method, std::string path, std::string body) {
   net::HttpRequest request;
-  request.url = join_url(context_.settings.url, "/api/3.0/mlflow/traces");
-  request.headers.emplace_back("Content-Type", "application/json");
-  request.body.push_back(std::make_shared<const std::string>(std::move(body)));
+  request.method = std::move(method);
+  request.url = join_url(context_.settings.url, path);
   request.timeout = context_.settings.timeout;
+  if (!body.empty()) {
+    request.headers.emplace_back("Content-Type", "application/json");
+    request.body.push_back(std::make_shared<const std::string>(std::move(body)));
+  }
   co_return co_await send(surface_, std::move(request));
 }
 
-asio::awaitable<Verdict> TraceCalls::get(std::string path) {
-  net::HttpRequest request;
-  request.method = "GET";
-  request.url = join_url(context_.settings.url, path);
-  request.timeout = context_.settings.timeout;
-  co_return co_await send(surface_, std::move(request));
+asio::awaitable<Verdict> TraceCalls::start_trace(std::string body) {
+  co_return co_await call("POST", "/api/3.0/mlflow/traces", std::move(body));
 }
 
 asio::awaitable<Verdict> TraceCalls::trace_info(const TraceId& trace) {
   const std::string id = mlflow::trace_name_of(trace);
-  co_return co_await get(fmt::format("/api/3.0/mlflow/traces/{}?trace_id={}", id, id));
+  co_return co_await call("GET", fmt::format("/api/3.0/mlflow/traces/{}?trace_id={}", id, id));
 }
 
 asio::awaitable<Verdict> TraceCalls::credentials(const TraceId& trace, Way way) {
-  co_return co_await get(fmt::format("/api/2.0/mlflow/traces/{}/credentials-for-data-{}",
-                                     mlflow::trace_name_of(trace),
-                                     way == Way::upload ? "upload" : "download"));
+  co_return co_await call(
+      "GET", fmt::format("/api/2.0/mlflow/traces/{}/credentials-for-data-{}", mlflow::trace_name_of(trace),
+                         way == Way::upload ? "upload" : "download"));
 }
 
 }  // namespace spanferry::uploader

@@ -25,14 +25,14 @@ class TraceCalls {
   // GET .../credentials-for-data-{upload,download}.
   enum class Way : std::uint8_t { upload, download };
   boost::asio::awaitable<Verdict> credentials(const TraceId& trace, Way way);
+  // Any call of the API with a JSON body; empty: none.
+  boost::asio::awaitable<Verdict> call(std::string method, std::string path, std::string body = {});
   // Any request; the body may be sent several times.
   boost::asio::awaitable<Verdict> send(Surface surface, net::HttpRequest request);
 
   [[nodiscard]] Sleeps& sleeps() { return sleeps_; }
 
  private:
-  boost::asio::awaitable<Verdict> get(std::string path);
-
   const TrackContext context_;
   const Surface surface_;
   Sleeps sleeps_;

@@ -1,8 +1,6 @@
 #include "uploader/trace_gather.hpp"
 
 #include <algorithm>
-#include <map>
-#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -16,37 +14,7 @@ namespace {
 constexpr std::size_t kMaxKeptBytes = 16U << 20;
 constexpr std::uint32_t kMaxKeptSpans = 65'536;
 
-using Merged = std::map<std::string, std::string>;
-
-void add_attributes(Merged& merged, const Resource& resource, bool replace) {
-  for (const Attribute& a : resource.attributes) {
-    if (replace) {
-      merged.insert_or_assign(std::string(a.key), mlflow::stored_json(a.value));
-    } else if (!merged.contains(std::string(a.key))) {
-      merged.emplace(a.key, mlflow::stored_json(a.value));
-    }
-  }
-}
-
-mlflow::JsonAttributes as_list(Merged merged) {
-  mlflow::JsonAttributes list;
-  list.reserve(merged.size());
-  for (auto& [key, json] : merged) list.push_back({key, std::move(json)});
-  return list;
-}
-
 }  // namespace
-
-bool GatheredTrace::settled() const {
-  return std::ranges::all_of(parts, [](const TracePart& part) { return part.settled; });
-}
-
-bool GatheredTrace::uploaded() const {
-  // What is parked was never sent, however old it is.
-  const bool any_parked =
-      std::ranges::any_of(parts, [](const TracePart& part) { return part.parked.has_value(); });
-  return mark && !any_parked && parts.back().seq <= mark->last && trace.spans.size() <= mark->spans;
-}
 
 void TraceGatherer::keep(std::shared_ptr<const Decoded> decoded) {
   const std::size_t bytes = decoded->record.payload->size();
@@ -68,9 +36,10 @@ Result<std::shared_ptr<const TraceGatherer::Decoded>> TraceGatherer::decoded(Seq
   // What is damaged is the log's to count as lost; the rest of the trace goes.
   if (!record && record.error().kind == ErrorKind::damaged) return nullptr;
   if (!record) return std::unexpected(record.error());
-  if (!*record || (*record)->header.kind != RecordKind::spans) return nullptr;
+  if (!*record) return nullptr;
   auto made = std::make_shared<Decoded>();
   made->record = **std::move(record);
+  if (made->record.header.kind != RecordKind::spans) return made;
   const bool shared = made->record.header.trace_count != 1 && made->record.header.span_count <= kMaxKeptSpans;
   auto request = decode_traces_request(*made->record.payload, shared ? nullptr : &trace);
   if (!request) return std::unexpected(request.error().in(fmt::format("record {}", seq)));
@@ -85,9 +54,9 @@ Result<std::shared_ptr<const TraceGatherer::Decoded>> TraceGatherer::decoded(con
                                                                              const TraceId& trace) {
   if (!source.parked) return decoded(source.seq, trace);
   const spool::Parked& part = *source.parked;
-  if (part.header.kind != RecordKind::spans) return nullptr;
   auto made = std::make_shared<Decoded>();
   made->record = {source.seq, part.header, part.payload};
+  if (part.header.kind != RecordKind::spans) return made;
   auto request = decode_traces_request(*part.payload, &trace);
   if (!request) return std::unexpected(request.error().in(fmt::format("parked record {}", source.seq)));
   made->request = *std::move(request);
@@ -118,80 +87,44 @@ Result<std::optional<GatheredTrace>> TraceGatherer::gather(const TraceId& trace,
                                                            std::vector<TracePart>* parts) {
   auto sources = sources_of(trace);
   if (!sources) return std::unexpected(sources.error());
-  GatheredTrace gathered;
-  gathered.trace.id = trace;
-  gathered.mark = mark;
-  Merged resource;
-  const Resource* root_resource = nullptr;
-  std::shared_ptr<const Decoded> root_record;  // keeps root_resource
-  std::unordered_set<SpanId> up_to_mark;
-  bool too_large = false;
+  TraceGathering gathering(trace, mark);
   for (Source& source : *sources) {
     const Seq seq = source.seq;
     const bool parked = source.parked.has_value();
     const auto record = decoded(source, trace);
     if (!record) return std::unexpected(record.error());
     if (!*record) continue;
+    const RecordHeader& header = (*record)->record.header;
+    TracePart part{seq, header, 0, !parked && cursor_.settled(seq, trace), std::move(source.parked)};
+    if (header.kind != RecordKind::spans) {
+      part.spans = header.span_count;
+      gathering.add(std::move(part), (*record)->record.payload);
+      continue;
+    }
     const auto found = (*record)->spans_of.find(trace);
     if (found == (*record)->spans_of.end()) continue;
-    const RecordHeader& header = (*record)->record.header;
-    gathered.parts.push_back({seq, header, static_cast<std::uint32_t>(found->second.size()),
-                              !parked && cursor_.settled(seq, trace), std::move(source.parked)});
-    gathered.last_received_ns = std::max(gathered.last_received_ns, header.received_ns);
-    if (too_large) continue;
-    std::vector<mlflow::StoredSpan> spans;
-    spans.reserve(found->second.size());
-    const Resource* last_resource = nullptr;
-    for (const std::uint32_t i : found->second) {
-      const Span& span = (*record)->request.spans[i];
-      spans.push_back(mlflow::stored_span(span));
-      gathered.bytes += spans.back().size_bytes();
-      if (mark && seq <= mark->last && !parked) up_to_mark.insert(span.span_id);
-      gathered.top_ended |= span.end_ns != 0 && (!span.parent_id || span.parent_is_remote);
-      const Resource& from = (*record)->request.resources[span.resource];
-      if (&from != last_resource) add_attributes(resource, from, false);
-      last_resource = &from;
-      if (!span.parent_id && root_resource == nullptr) {
-        root_resource = &from;
-        root_record = *record;
-        gathered.route = header.route;
-      }
-    }
-    mlflow::merge_spans(gathered.trace.spans, std::move(spans));
-    too_large = gathered.bytes > kMaxTraceBytes;
-    if (too_large) gathered.trace.spans.clear();
+    part.spans = static_cast<std::uint32_t>(found->second.size());
+    gathering.add(std::move(part), (*record)->request, found->second);
   }
-  if (gathered.parts.empty()) return std::nullopt;
-  if (too_large) {
-    *parts = std::move(gathered.parts);
-    return fail(
-        ErrorKind::too_large,
-        fmt::format("the trace takes more than {} MiB; it cannot be sent as one file", kMaxTraceBytes >> 20));
-  }
-  if (root_resource != nullptr) {
-    add_attributes(resource, *root_resource, true);
-  } else {
-    gathered.route = gathered.parts.front().header.route;
-  }
-  gathered.trace.resource = as_list(std::move(resource));
-  gathered.spans_of_mark = up_to_mark.size();
-  return gathered;
+  return gathering.finish(parts);
 }
 
 std::string TraceGatherer::request_of(const TraceId& trace, const std::vector<TracePart>& parts) {
   std::string request;
   for (const TracePart& part : parts) {
-    if (part.settled) continue;
-    if (part.parked) {
-      request += *part.parked->payload;
-      continue;
-    }
-    const auto record = spool_.get(part.seq);
-    if (!record || !*record) continue;
-    request += filter_traces_request(*(*record)->payload,
-                                     [&trace](const TraceId& id, const SpanId&) { return id == trace; });
+    if (part.settled || part.header.kind != RecordKind::spans) continue;
+    if (const auto payload = payload_of(trace, part)) request += *payload;
   }
   return request;
+}
+
+std::shared_ptr<const std::string> TraceGatherer::payload_of(const TraceId& trace, const TracePart& part) {
+  if (part.parked) return part.parked->payload;
+  const auto record = spool_.get(part.seq);
+  if (!record || !*record) return nullptr;
+  if (part.header.kind != RecordKind::spans) return (*record)->payload;
+  return std::make_shared<const std::string>(filter_traces_request(
+      *(*record)->payload, [&trace](const TraceId& id, const SpanId&) { return id == trace; }));
 }
 
 }  // namespace spanferry::uploader

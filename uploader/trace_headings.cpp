@@ -88,4 +88,21 @@ Result<std::vector<TraceHeading>> trace_headings(std::string_view request) {
   return found;
 }
 
+bool sender_tells_itself(const RecordHeader& header) {
+  return header.kind == RecordKind::trace_data || header.client.starts_with("mlflow-python-client/");
+}
+
+Result<std::vector<TraceHeading>> trace_headings(const RecordHeader& header, std::string_view payload) {
+  std::vector<TraceHeading> found;
+  if (header.kind != RecordKind::spans) {
+    if (header.only_trace)
+      found.push_back({*header.only_trace, header.span_count, !sender_tells_itself(header)});
+    return found;
+  }
+  auto of_spans = trace_headings(payload);
+  if (of_spans && sender_tells_itself(header))
+    for (TraceHeading& heading : *of_spans) heading.top_ended = false;
+  return of_spans;
+}
+
 }  // namespace spanferry::uploader

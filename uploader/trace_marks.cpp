@@ -16,11 +16,25 @@ std::optional<std::uint64_t> take_number(std::string_view& text) {
   return value;
 }
 
+// Flags; marks of earlier versions have none but the root.
+enum : std::uint64_t { kRoot = 1, kInfoSent = 2, kEdited = 4, kDeleted = 8 };
+
+std::string encode(const TraceMark& mark) {
+  const std::uint64_t flags = (mark.has_root ? kRoot : 0U) | (mark.info_sent ? kInfoSent : 0U) |
+                              (mark.edited ? kEdited : 0U) | (mark.deleted ? kDeleted : 0U);
+  return fmt::format("{} {} {}", mark.spans, mark.last, flags);
+}
+
 // A mark that cannot be read is none: the far side is asked then.
 std::optional<TraceMark> decode(std::string_view text) {
-  const auto spans = take_number(text), last = take_number(text), has_root = take_number(text);
-  if (!spans || !last || !has_root) return std::nullopt;
-  return TraceMark{*spans, *last, *has_root != 0};
+  const auto spans = take_number(text), last = take_number(text), flags = take_number(text);
+  if (!spans || !last || !flags) return std::nullopt;
+  return TraceMark{*spans,
+                   *last,
+                   (*flags & kRoot) != 0,
+                   (*flags & kInfoSent) != 0,
+                   (*flags & kEdited) != 0,
+                   (*flags & kDeleted) != 0};
 }
 
 }  // namespace
@@ -42,8 +56,7 @@ void TraceMarks::put(const TraceId& trace, const TraceMark& mark,
                      std::move_only_function<void(Result<>)> done) {
   const auto known = load(trace);
   if (known && !*known) make_room(trace);
-  spool_.put(marks_ + trace.hex(), fmt::format("{} {} {}", mark.spans, mark.last, mark.has_root ? 1 : 0),
-             std::move(done));
+  spool_.put(marks_ + trace.hex(), encode(mark), std::move(done));
 }
 
 void TraceMarks::make_room(const TraceId& trace) {

@@ -18,9 +18,14 @@ inline constexpr std::uint64_t kMaxTraceMarks = 100'000;
 
 struct TraceMark {
   std::uint64_t spans = 0;  // distinct, uploaded
-  Seq last = 0;             // the last record they came in
+  Seq last = 0;             // of the records up to this one all is done
   bool has_root = false;    // the root was among them
+  bool info_sent = false;   // the trace info that its client wrote is there, with its tags
+  bool edited = false;      // something of it was edited: tags must not be told again
+  bool deleted = false;     // for good: what comes later is deleted too
 
+  // The far side heard of the trace from here.
+  [[nodiscard]] bool told() const { return spans > 0 || has_root || info_sent; }
   bool operator==(const TraceMark&) const = default;
 };
 

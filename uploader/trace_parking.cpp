@@ -74,7 +74,7 @@ Result<bool> TraceParking::note_some(Assembler& assembler) {
 }
 
 void TraceParking::note(Assembler& assembler, const spool::Parked& part) {
-  const auto headings = trace_headings(*part.payload);
+  const auto headings = trace_headings(part.header, *part.payload);
   if (part.key.trace.is_zero() || !headings || headings->empty()) {
     set_dead(part, headings ? "no span in it has readable ids" : headings.error().sentence);
     return;
@@ -120,6 +120,7 @@ void TraceParking::set_dead(const spool::Parked& part, std::string_view reason) 
 std::string TraceParking::payload_of(const TraceId& trace, Seq seq) const {
   const auto record = context_.spool.get(seq);
   if (!record || !*record) return {};
+  if ((*record)->header.kind != RecordKind::spans) return *(*record)->payload;
   return filter_traces_request(*(*record)->payload,
                                [&trace](const TraceId& id, const SpanId&) { return id == trace; });
 }
@@ -159,7 +160,7 @@ Result<bool> TraceParking::park_laggards(const Assembler& assembler, Seq next, T
     const auto record = context_.spool.get(seq);
     if (!record) return std::unexpected(record.error());
     if (!*record) break;  // a gap: whoever reads it settles it
-    const auto headings = trace_headings(*(*record)->payload);
+    const auto headings = trace_headings((*record)->header, *(*record)->payload);
     if (!headings) break;
     std::vector<Settled> settled;
     for (const TraceHeading& heading : *headings) {

@@ -12,8 +12,10 @@
 #include <spdlog/spdlog.h>
 
 #include "uploader/assembler.hpp"
+#include "uploader/early_edits.hpp"
 #include "uploader/trace_headings.hpp"
 #include "uploader/trace_parking.hpp"
+#include "uploader/trace_settling.hpp"
 #include "uploader/waits.hpp"
 #include "uploader/written.hpp"
 
@@ -55,16 +57,16 @@ void rethrow(const std::exception_ptr& error) {
 
 class TraceTrack final : public Track {
  public:
-  TraceTrack(const TrackContext& context, spool::Cursor& cursor, bool writes_dead_letters,
+  TraceTrack(const TrackContext& context, spool::Cursor& cursor, bool spans_are_ours,
              std::unique_ptr<TraceDelivery> delivery)
       : context_(context),
         cursor_(cursor),
-        writes_dead_letters_(writes_dead_letters),
         delivery_(std::move(delivery)),
         concurrency_(std::max<std::size_t>(1, context.settings.concurrency)),
         assembler_(context.settings.assemble, kMaxOpenTraces),
         gatherer_(context.spool, cursor),
         parking_(context, cursor),
+        settling_(context, cursor, gatherer_, spans_are_ours),
         marks_(context.spool, cursor.name()),
         next_(cursor.position()),
         end_at_start_(context.spool.end()),
@@ -121,7 +123,8 @@ class TraceTrack final : public Track {
   }
 
   void arm_timer() {
-    const auto due = assembler_.next_due();
+    auto due = assembler_.next_due();
+    if (const auto early = early_.next(); early && (!due || *early < *due)) due = early;
     // With no room for more under way, it is their end that wakes us.
     if (!due || !has_room()) return;
     due_.expires_at(std::max({*due, ask_again_, Clock::now()}));
@@ -134,6 +137,7 @@ class TraceTrack final : public Track {
 
   // True: there may be more to see.
   Result<bool> walk() {
+    look_for_early();
     auto parked = parking_.note_some(assembler_);
     if (!parked || *parked) return parked;
     if (!assembler_.full()) {
@@ -159,23 +163,46 @@ class TraceTrack final : public Track {
     return !batch->records.empty();
   }
 
+  void look_for_early() {
+    while (!assembler_.full()) {
+      const auto trace = early_.take(Clock::now());
+      if (!trace) break;
+      parking_.note_again(assembler_, *trace);
+    }
+    if (early_.has_room_again()) parking_.look();
+  }
+
   void note(const Record& record) {
     const bool from_before = record.seq < end_at_start_;
     if (from_before && cursor_.settled(record.seq)) return;
     const RecordHeader& header = record.header;
-    if (header.kind != RecordKind::spans || header.span_count == 0) {
+    if (header.kind == RecordKind::spans && header.span_count == 0) {
+      cursor_.settle({Settled::all(record, {})});
+      return;
+    }
+    const auto headings = trace_headings(header, *record.payload);
+    if (header.kind != RecordKind::spans && headings && headings->empty()) {
       cursor_.settle({Settled::all(record, SpanCounts::of(Outcome::not_applicable, header.span_count))});
       return;
     }
-    const auto headings = trace_headings(*record.payload);
     if (!headings || headings->empty()) {
-      settle_unreadable(record, headings ? "no span in it has readable ids" : headings.error().sentence);
+      settling_.settle_unreadable(record, headings ? "it names no trace" : headings.error().sentence);
       return;
     }
     const Time received = steady_time_of(header.received_ns);
     for (const TraceHeading& heading : *headings) {
       if (from_before && cursor_.settled(record.seq, heading.trace)) continue;
-      assembler_.note(heading.trace, record.seq, heading.top_ended, received, header.route);
+      bool may_go = heading.top_ended;
+      Time since = received;
+      const bool is_spans = header.kind == RecordKind::spans;
+      if (!is_spans || (!may_go && !assembler_.knows(heading.trace))) {
+        const auto mark = marks_.load(heading.trace);
+        const bool is_told = mark && *mark;
+        // What comes late to a trace that was told waits for no root; what is no part of it, for nothing.
+        may_go |= is_told && ((*mark)->has_root || (*mark)->info_sent || (*mark)->deleted);
+        if (is_told && !is_spans) since -= context_.settings.assemble.quiet;
+      }
+      assembler_.note(heading.trace, record.seq, may_go, since, header.route);
     }
   }
 
@@ -219,7 +246,10 @@ class TraceTrack final : public Track {
     HeldRoutes* routes = context_.routes;
     const bool held =
         routes != nullptr && (ready ? !routes->enter(trace->route) : routes->holds(trace->route));
-    if (!ready && !held) return assembler_.put_back(id, Clock::now() + kNotReady);
+    if (!held && !(ready && delivery_->all_ready(*trace))) {
+      if (ready && routes != nullptr) routes->left(trace->route);
+      return assembler_.put_back(id, Clock::now() + kNotReady);
+    }
     ++under_way_;
     bytes_under_way_ += trace->bytes;
     asio::co_spawn(context_.io, held ? set_aside(std::move(trace)) : deliver(std::move(trace)), rethrow);
@@ -247,7 +277,7 @@ class TraceTrack final : public Track {
     Verdict verdict;
     verdict.action = Action::split;
     verdict.reason = error.sentence;
-    settle_refused(id, parts, verdict);
+    settling_.settle_refused(id, parts, verdict);
     assembler_.done(id, parts.back().seq);
   }
 
@@ -255,15 +285,17 @@ class TraceTrack final : public Track {
     const TraceId id = trace->trace.id;
     const std::size_t bytes = trace->bytes;  // as it was gathered
     const Seq last = trace->parts.back().seq;
+    const bool has_news = trace->has_news();
     TraceOutcome outcome;
     if (trace->uploaded()) {
       // The process before was not given the time to settle it.
       outcome = {TraceOutcome::Kind::delivered, {}, false, trace->mark->spans, trace->mark->has_root};
+      outcome.deleted = trace->mark->deleted;
     } else {
       outcome = co_await delivery_->deliver(*trace);
     }
     if (HeldRoutes* routes = context_.routes; routes != nullptr) {
-      if (outcome.kind == TraceOutcome::Kind::delivered) {
+      if (outcome.kind == TraceOutcome::Kind::delivered && has_news) {
         routes->accepted(trace->route);
       } else if (outcome.kind == TraceOutcome::Kind::held) {
         routes->refused(trace->route, outcome.refusal.reason);
@@ -282,18 +314,21 @@ class TraceTrack final : public Track {
         assembler_.put_back(id, Clock::now() + kNotReady);
         break;
       case TraceOutcome::Kind::refused:
-        settle_refused(id, trace->parts, outcome.refusal);
+        settling_.settle_refused(id, trace->parts, outcome.refusal);
         assembler_.done(id, last);
         break;
       case TraceOutcome::Kind::delivered:
-        settle(id, trace->parts, Outcome::delivered, letters_of(*trace, outcome));
-        if (outcome.told)
-          co_await remember(
-              id, {outcome.spans, std::max(last, trace->mark ? trace->mark->last : 0), outcome.has_root});
+        co_await settle_delivered(*trace, outcome);
         assembler_.done(id, last);
         break;
     }
-    if (outcome.kind != TraceOutcome::Kind::later) parking_.note_again(assembler_, id);
+    if (outcome.early_parts.empty()) {
+      early_.forget(id);
+    } else {
+      early_.wait(id, Clock::now());
+    }
+    if (outcome.kind != TraceOutcome::Kind::later && outcome.early_parts.empty())
+      parking_.note_again(assembler_, id);
     trace->bytes = bytes;
     ended(*trace);
   }
@@ -311,105 +346,34 @@ class TraceTrack final : public Track {
     while (!*durable) co_await remembered_.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 
-  // what became of them
-
-  // Spans of dead letters are dead, whatever became of the others.
-  void settle(const TraceId& id, const std::vector<TracePart>& parts, Outcome outcome,
-              std::vector<spool::DeadLetter> dead) {
-    std::vector<Settled> settled;
-    std::vector<spool::SettledParked> settled_parked;
-    std::uint64_t dead_spans = 0;
-    for (const spool::DeadLetter& letter : dead) dead_spans += letter.spans;
-    for (const TracePart& part : parts) {
-      if (part.settled) continue;
-      const std::uint64_t dead_here = std::min<std::uint64_t>(dead_spans, part.spans);
-      dead_spans -= dead_here;
-      SpanCounts counts = SpanCounts::of(outcome, part.spans - dead_here);
-      counts[Outcome::dead] += dead_here;
-      if (part.parked) {
-        settled_parked.emplace_back(*part.parked, counts);
-        settled_parked.back().dead = std::exchange(dead, {});
-        continue;
-      }
-      settled.push_back(
-          {part.seq, part.header.span_count, part.header.trace_count, id, counts, std::exchange(dead, {})});
+  // What is remembered comes before what is settled: a process that finds only the former does nothing again,
+  // one that finds only the latter would not know what it has told. Dead letters come before both.
+  asio::awaitable<void> settle_delivered(const GatheredTrace& trace, TraceOutcome& outcome) {
+    if (settling_.settle_apart(trace, outcome)) co_await written(context_.io, cursor_);
+    const bool letters_first = !outcome.refused_spans.empty();
+    if (letters_first) settling_.settle_rest(trace, outcome);
+    if (outcome.told) {
+      TraceMark mark = trace.mark.value_or(TraceMark{});
+      mark.spans = outcome.spans;
+      mark.last = std::max(mark.last, trace.parts.back().seq);
+      mark.has_root = outcome.has_root;
+      mark.info_sent |= outcome.info_sent;
+      mark.edited |= outcome.edited;
+      mark.deleted |= outcome.deleted;
+      co_await remember(trace.trace.id, mark);
     }
-    if (!settled.empty()) cursor_.settle(std::move(settled));
-    if (!settled_parked.empty()) cursor_.settle_parked(std::move(settled_parked));
-  }
-
-  std::vector<spool::DeadLetter> letters_of(const GatheredTrace& trace, TraceOutcome& outcome) {
-    std::vector<spool::DeadLetter> letters;
-    const auto first = std::ranges::find_if(trace.parts, [](const TracePart& part) { return !part.settled; });
-    for (RefusedSpans& refused : outcome.refused_spans) {
-      context_.sender.health().note_error(refused.verdict.reason);
-      ++context_.sender.health().dead_letters;
-      spool::DeadLetter& letter = letters.emplace_back(letter_of(*first, refused.verdict));
-      letter.trace_id = trace.trace.id;
-      letter.span_id = refused.span;
-      letter.spans = static_cast<std::uint32_t>(refused.spans);
-      letter.payload = std::move(refused.payload);
-    }
-    return letters;
-  }
-
-  void settle_refused(const TraceId& id, const std::vector<TracePart>& parts, const Verdict& verdict) {
-    context_.sender.health().note_error(verdict.reason);
-    if (!writes_dead_letters_) {
-      spdlog::warn("destination {}: trace {}: {}; its spans are there, its request id and tags are not",
-                   context_.settings.name, id.hex(), verdict.reason);
-      settle(id, parts, Outcome::delivered, {});
-      return;
-    }
-    const auto first = std::ranges::find_if(parts, [](const TracePart& part) { return !part.settled; });
-    spool::DeadLetter letter = letter_of(*first, verdict);
-    letter.trace_id = id;
-    letter.spans = 0;
-    for (const TracePart& part : parts) letter.spans += part.settled ? 0 : part.spans;
-    letter.payload = gatherer_.request_of(id, parts);
-    ++context_.sender.health().dead_letters;
-    std::vector<spool::DeadLetter> dead;
-    dead.push_back(std::move(letter));
-    settle(id, parts, Outcome::dead, std::move(dead));
-  }
-
-  void settle_unreadable(const Record& record, std::string_view reason) {
-    Verdict verdict;
-    verdict.reason = fmt::format("record {} cannot be read as spans: {}", record.seq, reason);
-    Settled all = Settled::all(record, SpanCounts::of(Outcome::dead, record.header.span_count));
-    spool::DeadLetter letter =
-        letter_of({record.seq, record.header, record.header.span_count, false}, verdict);
-    letter.payload = *record.payload;
-    all.dead.push_back(std::move(letter));
-    ++context_.sender.health().dead_letters;
-    std::vector<Settled> settled;
-    settled.push_back(std::move(all));
-    cursor_.settle(std::move(settled));
-  }
-
-  [[nodiscard]] spool::DeadLetter letter_of(const TracePart& part, const Verdict& verdict) const {
-    spool::DeadLetter letter;
-    letter.destination = context_.settings.name;
-    letter.seq = part.seq;
-    letter.spans = part.spans;
-    letter.kind = part.header.kind;
-    letter.route = part.header.route;
-    letter.received_ns = part.header.received_ns;
-    letter.refused_ns = now_ns();
-    letter.status = verdict.status;
-    letter.reason = verdict.reason;
-    letter.response_excerpt = verdict.excerpt;
-    return letter;
+    if (!letters_first) settling_.settle_rest(trace, outcome);
   }
 
   const TrackContext context_;
   spool::Cursor& cursor_;
-  const bool writes_dead_letters_;
   const std::unique_ptr<TraceDelivery> delivery_;
   const std::size_t concurrency_;
   Assembler assembler_;
   TraceGatherer gatherer_;
   TraceParking parking_;
+  EarlyEdits early_;
+  TraceSettling settling_;
   TraceMarks marks_;
   Seq next_;                // the record to look at next
   const Seq end_at_start_;  // records below may be settled in part by the process before
@@ -430,7 +394,7 @@ std::unique_ptr<Track> make_trace_track(TrackContext context, TraceTrackSettings
       context.settings.from == From::oldest ? spool::Spool::From::oldest : spool::Spool::From::now;
   const auto cursor = context.spool.cursor(settings.cursor_name, from);
   if (!cursor) return nullptr;
-  return std::make_unique<TraceTrack>(context, **cursor, settings.writes_dead_letters, std::move(delivery));
+  return std::make_unique<TraceTrack>(context, **cursor, settings.spans_are_ours, std::move(delivery));
 }
 
 }  // namespace spanferry::uploader

@@ -1,0 +1,180 @@
+#include "uploader/written_delivery.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "uploader/trace_edits.hpp"
+
+namespace spanferry::uploader {
+namespace asio = boost::asio;
+
+namespace {
+
+// How long an edit waits for its trace.
+constexpr std::chrono::hours kPatience{24};
+
+bool is_too_old(const RecordHeader& header) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return now - std::chrono::nanoseconds(header.received_ns) > kPatience;
+}
+
+class WrittenDelivery final : public TraceDelivery {
+ public:
+  WrittenDelivery(const TrackContext& context, Surface surface, std::unique_ptr<TraceDelivery> inner)
+      : context_(context),
+        inner_(std::move(inner)),
+        calls_(context, surface),
+        edits_(context, calls_),
+        end_at_start_(context.spool.end()) {}
+
+  [[nodiscard]] bool ready(const TraceId& trace, Seq first) const override {
+    return inner_->ready(trace, first);
+  }
+  [[nodiscard]] bool all_ready(const GatheredTrace& trace) const override { return inner_->all_ready(trace); }
+  void stop() override {
+    inner_->stop();
+    calls_.sleeps().stop();
+  }
+
+  asio::awaitable<TraceOutcome> deliver(GatheredTrace& trace) override {
+    if (trace.writes.deleted || (trace.mark && trace.mark->deleted)) co_return co_await remove(trace);
+    TraceOutcome outcome{TraceOutcome::Kind::delivered, {}, false, 0, false};
+    if (trace.mark) {
+      outcome.spans = trace.mark->spans;
+      outcome.has_root = trace.mark->has_root;
+    }
+    if (trace.has_news()) outcome = co_await inner_->deliver(trace);
+    if (outcome.kind != TraceOutcome::Kind::delivered) co_return outcome;
+    refuse_unreadable(trace, outcome);
+    if (!co_await edit(trace, outcome)) co_return TraceOutcome{};
+    co_return outcome;
+  }
+
+ private:
+  static void refuse_unreadable(const GatheredTrace& trace, TraceOutcome& outcome) {
+    for (std::size_t i = 0; i < trace.parts.size(); ++i) {
+      const TracePart& part = trace.parts[i];
+      if (part.settled || part.unreadable.empty()) continue;
+      Verdict verdict;
+      verdict.reason = fmt::format("record {} cannot be read as {}: {}", part.seq, name(part.header.kind),
+                                   part.unreadable);
+      outcome.refused_parts.push_back({i, std::move(verdict)});
+    }
+  }
+
+  // All of it in order; what comes after an edit that is early is early too. False: stopped.
+  asio::awaitable<bool> edit(const GatheredTrace& trace, TraceOutcome& outcome) {
+    const TraceId& id = trace.trace.id;
+    auto next_edit = trace.writes.edits.begin();
+    auto next_file = trace.writes.artifacts.begin();
+    bool is_early = false;
+    while (next_edit != trace.writes.edits.end() || next_file != trace.writes.artifacts.end()) {
+      const bool is_file = next_edit == trace.writes.edits.end() ||
+                           (next_file != trace.writes.artifacts.end() && *next_file < next_edit->part);
+      const std::size_t at = is_file ? *next_file++ : next_edit->part;
+      const auto* edit = is_file ? nullptr : &(next_edit++)->edit;
+      const TracePart& part = trace.parts[at];
+      // Told again, the trace has its first tags again.
+      if (trace.done(part) && (is_file || !outcome.tags_told)) continue;
+      EditOutcome made{EditOutcome::Kind::early, {}};
+      if (!is_early) {
+        made = is_file ? co_await put(trace, part)
+                       : co_await edits_.apply(id, *edit, part.seq < end_at_start_ || trace.done(part));
+      }
+      if (made.kind == EditOutcome::Kind::stopped) co_return false;
+      if (made.kind == EditOutcome::Kind::early && is_too_old(part.header)) {
+        made.kind = EditOutcome::Kind::refused;
+        made.verdict.reason = fmt::format("its trace did not come within 24 hours{}{}",
+                                          made.verdict.reason.empty() ? "" : ": ", made.verdict.reason);
+      }
+      is_early |= made.kind == EditOutcome::Kind::early;
+      note(trace, at, std::move(made), outcome);
+    }
+    co_return true;
+  }
+
+  static void note(const GatheredTrace& trace, std::size_t at, EditOutcome made, TraceOutcome& outcome) {
+    if (made.kind == EditOutcome::Kind::done) outcome.told = outcome.edited = true;
+    if (trace.parts[at].settled) return;
+    if (made.kind == EditOutcome::Kind::refused)
+      outcome.refused_parts.push_back({at, std::move(made.verdict)});
+    if (made.kind == EditOutcome::Kind::early) outcome.early_parts.push_back(at);
+  }
+
+  asio::awaitable<EditOutcome> put(const GatheredTrace& trace, const TracePart& part) {
+    std::shared_ptr<const std::string> payload;
+    if (part.parked) {
+      payload = part.parked->payload;
+    } else if (auto record = context_.spool.get(part.seq); record && *record) {
+      payload = (*record)->payload;
+    }
+    Verdict lost;
+    lost.reason = "the file is damaged since it came in";
+    if (payload == nullptr) co_return EditOutcome{EditOutcome::Kind::refused, std::move(lost)};
+    const auto file = mlflow::parse_artifact(*payload);
+    if (!file) {
+      lost.reason = file.error().sentence;
+      co_return EditOutcome{EditOutcome::Kind::refused, std::move(lost)};
+    }
+    auto experiment = co_await context_.experiments->resolve(
+        part.header.route.is_default() ? trace.route : part.header.route);
+    if (!experiment) co_return not_there(std::move(experiment.error()));
+    co_return co_await edits_.put_file(trace.trace.id, experiment->id, *file);
+  }
+
+  static EditOutcome not_there(Verdict verdict) {
+    if (verdict.action == Action::stopped) return {};
+    if (verdict.action == Action::held) return {EditOutcome::Kind::early, std::move(verdict)};
+    return {EditOutcome::Kind::refused, std::move(verdict)};
+  }
+
+  // Whatever came of it before or comes after is deleted with it.
+  asio::awaitable<TraceOutcome> remove(const GatheredTrace& trace) {
+    TraceOutcome outcome{TraceOutcome::Kind::delivered, {}, true, 0, false};
+    outcome.deleted = true;
+    if (trace.mark) {
+      outcome.spans = trace.mark->spans;
+      outcome.has_root = trace.mark->has_root;
+    }
+    const auto deletion = std::ranges::find_if(trace.parts, [](const TracePart& part) {
+      return !part.settled && part.header.kind == RecordKind::trace_delete;
+    });
+    // It is done; what came after it was not sent.
+    if (deletion == trace.parts.end() && trace.mark && trace.mark->deleted) co_return outcome;
+    const Route& named = deletion == trace.parts.end() ? trace.route : deletion->header.route;
+    auto experiment = co_await context_.experiments->resolve(named.is_default() ? trace.route : named);
+    EditOutcome made = experiment ? co_await edits_.remove(trace.trace.id, std::move(experiment->id))
+                                  : not_there(std::move(experiment.error()));
+    switch (made.kind) {
+      case EditOutcome::Kind::done:
+        break;
+      case EditOutcome::Kind::stopped:
+        co_return TraceOutcome{};
+      case EditOutcome::Kind::early:
+        made.verdict.action = Action::held;
+        co_return TraceOutcome::of(std::move(made.verdict));
+      case EditOutcome::Kind::refused:
+        if (deletion != trace.parts.end())
+          outcome.refused_parts.push_back(
+              {static_cast<std::size_t>(deletion - trace.parts.begin()), std::move(made.verdict)});
+    }
+    co_return outcome;
+  }
+
+  const TrackContext context_;
+  const std::unique_ptr<TraceDelivery> inner_;
+  TraceCalls calls_;
+  TraceEdits edits_;
+  const Seq end_at_start_;  // what came in before may have been done by the process before
+};
+
+}  // namespace
+
+std::unique_ptr<TraceDelivery> make_written_delivery(const TrackContext& context, Surface surface,
+                                                     std::unique_ptr<TraceDelivery> spans_and_info) {
+  return std::make_unique<WrittenDelivery>(context, surface, std::move(spans_and_info));
+}
+
+}  // namespace spanferry::uploader
