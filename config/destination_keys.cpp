@@ -54,7 +54,7 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 27> kKeys{{
+const std::array<DestinationKey, 28> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -129,6 +129,12 @@ const std::array<DestinationKey, 27> kKeys{{
      [](Destination& d, const Value& v) {
        return d.concurrency = static_cast<std::uint32_t>(std::get<std::uint64_t>(v)), std::string();
      }},
+    {{"timeout", Type::duration, "60s", "",
+      "Of one request, from connecting to the end of the answer; then it is sent again. Raise it where large "
+      "spans go over a slow line.",
+      kSecond, 3600 * kSecond},
+     "databricks mlflow otlp",
+     [](Destination& d, const Value& v) { return d.timeout = duration(v), std::string(); }},
     {{"from", Type::choice, "now", "",
       "Where a new destination starts in the log. The first one ever starts at the oldest span.", 0,
       UINT64_MAX, "now|oldest"},

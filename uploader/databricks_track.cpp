@@ -25,7 +25,10 @@ class DatabricksDelivery final : public TraceDelivery {
       auto experiment = co_await experiment_for(gathered.route);
       if (!experiment) co_return TraceOutcome::of(std::move(experiment.error()));
       auto outcome = co_await storage_.deliver(gathered, experiment->id);
-      if (outcome) co_return *std::move(outcome);
+      // A 400 may be about the trace, or about an experiment that was deleted: looking it up tells.
+      const bool in_doubt = outcome && outcome->kind == TraceOutcome::Kind::refused &&
+                            outcome->refusal.status == 400 && round == 1;
+      if (outcome && !in_doubt) co_return *std::move(outcome);
       // The experiment may be gone; then it is looked up anew, a few times.
       if (round >= kMaxExperimentRounds) {
         Verdict verdict = std::move(outcome.error());

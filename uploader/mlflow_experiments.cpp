@@ -5,7 +5,6 @@
 #include "model/crc32c.hpp"
 #include "model/json_writer.hpp"
 #include "uploader/endpoint.hpp"
-#include "uploader/experiment_answer.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -36,10 +35,12 @@ std::string MlflowExperiments::Wanted::describe() const {
   return id.empty() ? fmt::format("experiment {}", name) : fmt::format("experiment id {}", id);
 }
 
-MlflowExperiments::MlflowExperiments(const DestinationSettings& settings, spool::Spool& spool, Sender& sender)
+MlflowExperiments::MlflowExperiments(const DestinationSettings& settings, spool::Spool& spool, Sender& sender,
+                                     std::chrono::milliseconds trust_for)
     : settings_(settings),
       spool_(spool),
       sender_(sender),
+      trust_for_(trust_for),
       surface_(settings.kind == Kind::databricks ? Surface::databricks_api : Surface::mlflow_api) {}
 
 MlflowExperiments::Wanted MlflowExperiments::wanted(const Route& route) const {
@@ -55,19 +56,21 @@ std::string MlflowExperiments::key(const Wanted& wanted) const {
 }
 
 std::optional<Experiment> MlflowExperiments::cached(const std::string& key) {
-  if (const auto found = known_.find(key); found != known_.end()) return found->second;
+  if (const auto found = known_.find(key); found != known_.end()) return found->second.experiment;
   const auto stored = spool_.load(key);
   if (!stored || !*stored) return std::nullopt;
   const std::string& text = **stored;
   const std::size_t line = text.find('\n');
   Experiment experiment{text.substr(0, line), line == std::string::npos ? "" : text.substr(line + 1)};
   if (!is_experiment_id(experiment.id)) return std::nullopt;
-  if (known_.size() < kMaxKnown) known_.emplace(key, experiment);
+  if (known_.size() < kMaxKnown)
+    known_.insert_or_assign(key, Known{experiment, std::chrono::steady_clock::now()});
   return experiment;
 }
 
 void MlflowExperiments::keep(const std::string& key, const Experiment& experiment) {
-  if (known_.size() < kMaxKnown) known_.insert_or_assign(key, experiment);
+  if (known_.size() < kMaxKnown)
+    known_.insert_or_assign(key, Known{experiment, std::chrono::steady_clock::now()});
   spool_.put(key, experiment.id + "\n" + experiment.unity_catalog_table);
 }
 
@@ -84,14 +87,40 @@ asio::awaitable<std::expected<Experiment, Verdict>> MlflowExperiments::resolve(c
     co_return Experiment{"0", {}};  // the server's Default
   }
   const std::string name = key(want);
-  if (auto known = cached(name)) co_return *std::move(known);
+  if (auto known = cached(name)) {
+    auto still = co_await confirmed(want, *std::move(known));
+    if (still) co_return *std::move(still);
+  }
   Answer answer = co_await look_up(want);
-  // Without its own experiment the destination has nothing to go on with; where that is forbidden, others may
-  // do.
-  const bool is_missing = !answer && answer.error().action != Action::stopped && answer.error().status != 403;
-  if (is_missing && want.configured) answer = co_await pause_until_found(want, answer.error().reason);
+  const bool is_impossible = !answer && answer.error().action == Action::split;
+  if (is_impossible && want.configured) answer = co_await pause_until_found(want, answer.error().reason);
   if (answer) keep(name, *answer);
   co_return answer;
+}
+
+// A server takes spans for a deleted experiment without a word and shows them to nobody: now and then it is
+// asked.
+asio::awaitable<std::optional<Experiment>> MlflowExperiments::confirmed(const Wanted& wanted,
+                                                                        Experiment known) {
+  const std::string name = key(wanted);
+  const auto found = known_.find(name);
+  const auto now = std::chrono::steady_clock::now();
+  if (found == known_.end() || now - found->second.confirmed < trust_for_) co_return known;
+  found->second.confirmed = now;  // others need not ask as well
+  const Verdict verdict = co_await get(wanted);
+  if (verdict.action == Action::done) {
+    const auto described = parse_experiment(verdict.response.body);
+    if (!described) co_return known;
+    if (!described->deleted) {
+      keep(name, described->experiment);
+      co_return described->experiment;
+    }
+  } else if (verdict.action != Action::not_found) {
+    co_return known;
+  }
+  known_.erase(name);
+  spool_.erase(name);
+  co_return std::nullopt;
 }
 
 asio::awaitable<MlflowExperiments::Answer> MlflowExperiments::look_up(const Wanted& wanted) {
@@ -103,32 +132,51 @@ asio::awaitable<MlflowExperiments::Answer> MlflowExperiments::look_up(const Want
         impossible(0, fmt::format("an experiment's name of {} bytes is over the limit of {}",
                                   wanted.name.size(), kMaxNameBytes)));
   Verdict verdict = co_await get(wanted);
-  if (verdict.action == Action::not_found && wanted.id.empty()) {
-    if (!settings_.create_experiment)
-      co_return std::unexpected(
-          not_now(verdict.status, fmt::format("{} does not exist at {}; create it, or allow it by "
-                                              "`create_experiment: true`",
-                                              wanted.describe(), settings_.url)));
-    verdict = co_await create(wanted);
-    // Somebody else was faster, or this is ours: what it is, with its tags, the server knows.
-    if (verdict.action == Action::done || verdict.action == Action::exists) verdict = co_await get(wanted);
+  auto found = found_in(wanted, verdict);
+  const bool is_gone = verdict.action == Action::not_found || (found && found->deleted);
+  if (is_gone && wanted.id.empty() && settings_.create_experiment) {
+    const Verdict created = co_await create(wanted);
+    // Somebody else was faster, or this is ours, or a deleted one keeps the name: what it is, with its tags,
+    // the server knows.
+    const bool is_there = created.action == Action::done || created.action == Action::exists;
+    verdict = is_there ? co_await get(wanted) : created;
+    found = found_in(wanted, verdict);
+    if (created.action == Action::exists &&
+        (verdict.action == Action::not_found || (found && found->deleted)))
+      co_return std::unexpected(deleted(wanted, verdict.status));
   }
-  if (verdict.action == Action::stopped || verdict.action == Action::held)
-    co_return std::unexpected(std::move(verdict));
+  if (!found) co_return std::unexpected(std::move(found.error()));
+  if (found->deleted) co_return std::unexpected(deleted(wanted, verdict.status));
+  co_return std::move(found->experiment);
+}
+
+// What the answer to a look-up says.
+std::expected<DescribedExperiment, Verdict> MlflowExperiments::found_in(const Wanted& wanted,
+                                                                        const Verdict& verdict) const {
+  if (verdict.action == Action::stopped || verdict.action == Action::held) return std::unexpected(verdict);
+  if (verdict.action == Action::not_found && (wanted.id.empty() || wanted.configured))
+    return std::unexpected(not_now(
+        verdict.status,
+        fmt::format("{} does not exist at {}; create it{}, or name another one", wanted.describe(),
+                    settings_.url,
+                    settings_.create_experiment ? "" : ", or allow it by `create_experiment: true`")));
   if (verdict.action != Action::done)
-    co_return std::unexpected(impossible(
+    return std::unexpected(impossible(
         verdict.status,
         fmt::format("{} cannot be had from {}: {}", wanted.describe(), settings_.url, verdict.reason)));
   auto described = parse_experiment(verdict.response.body);
   if (!described)
-    co_return std::unexpected(impossible(
+    return std::unexpected(impossible(
         verdict.status,
         fmt::format("{} does not answer as an MLflow server does (experiments/get)", settings_.url)));
-  if (described->deleted)
-    co_return std::unexpected(
-        impossible(verdict.status, fmt::format("{} is deleted at {}; restore it there or name another one",
-                                               wanted.describe(), settings_.url)));
-  co_return std::move(described->experiment);
+  return *std::move(described);
+}
+
+Verdict MlflowExperiments::deleted(const Wanted& wanted, int status) const {
+  return not_now(status,
+                 fmt::format("{} is deleted at {}; restore it there, delete it permanently so that it "
+                             "can be made anew, or name another one",
+                             wanted.describe(), settings_.url));
 }
 
 asio::awaitable<Verdict> MlflowExperiments::get(const Wanted& wanted) {

@@ -2,11 +2,13 @@
 // durable cache.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "spool/spool.hpp"
+#include "uploader/experiment_answer.hpp"
 #include "uploader/experiments.hpp"
 #include "uploader/settings.hpp"
 
@@ -14,8 +16,10 @@ namespace spanferry::uploader {
 
 class MlflowExperiments final : public Experiments {
  public:
-  // All outlive it.
-  MlflowExperiments(const DestinationSettings& settings, spool::Spool& spool, Sender& sender);
+  // All outlive it. What is known is asked for anew when it is older than `trust_for`, and older than this
+  // process.
+  MlflowExperiments(const DestinationSettings& settings, spool::Spool& spool, Sender& sender,
+                    std::chrono::milliseconds trust_for = std::chrono::minutes(1));
 
   boost::asio::awaitable<std::expected<Experiment, Verdict>> resolve(const Route& route) override;
   void forget(const Route& route) override;
@@ -29,12 +33,21 @@ class MlflowExperiments final : public Experiments {
     [[nodiscard]] std::string describe() const;
   };
   using Answer = std::expected<Experiment, Verdict>;
+  struct Known {
+    Experiment experiment;
+    std::chrono::steady_clock::time_point confirmed;  // by the far side, or read from the spool
+  };
 
   [[nodiscard]] Wanted wanted(const Route& route) const;
   [[nodiscard]] std::string key(const Wanted& wanted) const;
   std::optional<Experiment> cached(const std::string& key);
   void keep(const std::string& key, const Experiment& experiment);
 
+  // Nothing when it is gone, or deleted.
+  boost::asio::awaitable<std::optional<Experiment>> confirmed(const Wanted& wanted, Experiment known);
+  [[nodiscard]] std::expected<DescribedExperiment, Verdict> found_in(const Wanted& wanted,
+                                                                     const Verdict& verdict) const;
+  [[nodiscard]] Verdict deleted(const Wanted& wanted, int status) const;
   boost::asio::awaitable<Answer> look_up(const Wanted& wanted);
   boost::asio::awaitable<Verdict> get(const Wanted& wanted);
   boost::asio::awaitable<Verdict> create(const Wanted& wanted);
@@ -44,8 +57,9 @@ class MlflowExperiments final : public Experiments {
   const DestinationSettings& settings_;
   spool::Spool& spool_;
   Sender& sender_;
+  const std::chrono::milliseconds trust_for_;
   const Surface surface_;
-  std::unordered_map<std::string, Experiment> known_;
+  std::unordered_map<std::string, Known> known_;
 };
 
 }  // namespace spanferry::uploader

@@ -76,10 +76,12 @@ std::string reason_in(const net::HttpResponse& response, std::string_view client
     if (root.at_key("error").get(error) != simdjson::SUCCESS) error = {};
     if (root.at_key("error_description").get(description) != simdjson::SUCCESS) description = {};
   }
+  // A refusal may come with a token all the same: a server that changed its mind, a proxy in between.
+  const bool has_token = response.body.contains("access_token");
+  const std::string_view body = has_token ? std::string_view() : response.body;
   const std::string secret(client_secret);
   const std::string excerpt =
-      excerpt_of(Surface::databricks_api, error.empty() ? std::string_view(response.body) : description,
-                 std::span(&secret, 1));
+      excerpt_of(Surface::databricks_api, error.empty() ? body : description, std::span(&secret, 1));
   return reason_of(response.status, error.substr(0, 128), excerpt);
 }
 

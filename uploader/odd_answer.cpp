@@ -49,14 +49,14 @@ bool is_html(const net::HttpResponse& response) {
 
 std::optional<std::string> why_odd(Surface surface, std::string_view method, std::string_view url,
                                    const net::HttpResponse& response) {
-  // Storage answers an upload with nothing, or in XML, and calls the nothing text/html.
+  // Storage answers an upload with nothing, and may call it text/html.
+  const bool is_upload = surface == Surface::storage && method != "GET";
   const bool is_page =
-      !response.body.empty() &&
-      (is_html(response) || (surface != Surface::storage && starts_as_markup(response.body)));
+      !response.body.empty() && (is_upload || is_html(response) || starts_as_markup(response.body));
   if (is_page)
     return fmt::format(
         "HTTP {} with a page ({}) instead of the answer: a captive portal or the log-in of a proxy stands "
-        "between, or `url` is not the address of the API",
+        "between, or the address is not that of the API",
         response.status, response.header("content-type").value_or("no content type").substr(0, 64));
   if (surface != Surface::mlflow_api && surface != Surface::databricks_api) return std::nullopt;
   for (const Expected& expected : kExpected) {

@@ -16,7 +16,8 @@ Admin API (no auth):
   GET    /__fake__/stats      totals and duplicates             GET /__fake__/requests   every request, in order
   GET    /__fake__/received   per trace: writes, spans, counts  POST /__fake__/reset     forget everything
   POST   /__fake__/faults     {"match": regex on "METHOD /path", "count": n, and one or more of
-                               "status", "headers", "body", "delay_s", "drop": "before"|"after", "truncate": bytes}
+                               "status", "headers", "body", "content_type", "delay_s", "drop": "before"|"after",
+                               "truncate": bytes}
          "drop: before" closes without processing; "drop: after" processes, then closes without an answer;
          "status" answers without processing unless "process": true.      GET lists, DELETE clears.
   POST   /__fake__/outage     {"on": true, "mode": "drop" | 503}
@@ -56,11 +57,18 @@ CONFIG = {
     "forbid_experiments": [],  # ids or names: 403 on what is written to them
     "reject_span_names": [],  # OTLP: these spans are counted in partial_success.rejected_spans
     "strict_partial": True,  # False: a rejected span fails its whole OTLP request with 400
-    "max_body_bytes": 0,  # 413 above this (0: no limit)
+    "max_body_bytes": 0, "max_blob_bytes": 0,  # 413 above this, at the API and at the storage (0: no limit)
     "v4_search_experiments": True,  # False: search-long-running answers "locations not yet supported"
     "search_pending_polls": 0,  # long-running search: this many polls before done
     "uc_read_dedupe": True,  # batchGet shows one row a span id (rows are still counted)
     "requests_per_s": 0,  # 429 + Retry-After above this (0: no limit)
+    # what no client shows, each way it may be
+    "bad_pat_status": 403, "expired_oauth_status": 401,  # either may be the other
+    "assessment_replay_status": 409,  # or 500, for an assessment id that is there
+    "start_trace_replay": "upsert",  # or "conflict": 409 for a trace that is there, which stays as it is
+    "deleted_experiment_status": 404,  # or 400, for a StartTrace into one
+    "deleted_name_is_free": False,  # whether an experiment may be created under the name of a deleted one
+    "search_lag_s": 0,  # a trace is not found by searches before it is that old
 }
 LOCK = threading.RLock()
 
@@ -90,6 +98,7 @@ class State:
         self.blobs, self.blocks, self.locations, self.linked = {}, {}, {}, {}
         self.oauth, self.requests, self.operations = {}, [], {}
         self.counts = Counter()
+        self.started = {}  # trace id -> when it was there first
         self.writes = {}  # trace key -> Counter of start_trace, upload, v4_info, spans
         self.sign_key, self.window = uuid.uuid4().bytes, [0, 0]
 
@@ -218,7 +227,7 @@ def exp_create(s, r):
     name = r.body.get("name", "")
     if not name.startswith("/"):
         raise ApiError(400, "INVALID_PARAMETER_VALUE", f"Got an invalid experiment name '{name}'. An experiment name must be an absolute path within the Databricks workspace.")
-    if any(e["name"] == name for e in s.experiments.values()):
+    if any(e["name"] == name and (e["lifecycle_stage"] == "active" or not s.config["deleted_name_is_free"]) for e in s.experiments.values()):
         raise ApiError(400, "RESOURCE_ALREADY_EXISTS", f"Node named '{name}' already exists")
     eid, now = str(10**15 + len(s.experiments) + 1), int(time.time() * 1000)
     s.experiments[eid] = {
@@ -241,6 +250,11 @@ def exp_delete(s, r):
     need_experiment(s, r.body["experiment_id"])["lifecycle_stage"] = "deleted"
     return {}
 
+@route("POST", "/api/2.0/mlflow/experiments/restore")
+def exp_restore(s, r):
+    need_experiment(s, r.body["experiment_id"])["lifecycle_stage"] = "active"
+    return {}
+
 def set_exp_tag(exp, key, value):
     exp["tags"] = [t for t in exp["tags"] if t["key"] != key] + [{"key": key, "value": value}]
 
@@ -258,8 +272,16 @@ def start_trace(s, r):
     tid = info["trace_id"]
     check_reject(s, tid)
     eid = info.get("trace_location", {}).get("mlflow_experiment", {}).get("experiment_id")
-    check_allowed(s, need_experiment(s, eid))
+    exp = need_experiment(s, eid)
+    check_allowed(s, exp)
+    if exp["lifecycle_stage"] == "deleted":
+        if s.config["deleted_experiment_status"] == 400:
+            raise ApiError(400, "INVALID_PARAMETER_VALUE", f"The experiment {eid} must be in the 'active' state. Current state is deleted.")
+        raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Node ID {eid} does not exist.")
+    if tid in s.traces and s.config["start_trace_replay"] == "conflict":
+        raise ApiError(409, "RESOURCE_ALREADY_EXISTS", f"Trace {tid} already exists.")
     s.note(tid, "start_trace")
+    s.started.setdefault(tid, time.time())
     new = copy.deepcopy(info)
     for a in new.pop("assessments", []):
         store_assessment(s, tid, a)
@@ -270,6 +292,10 @@ def start_trace(s, r):
     s.traces[tid] = {**old, **new}
     return {"trace": {"trace_info": with_assessments(s, tid, s.traces[tid])}}
 
+def searchable(s):
+    old = time.time() - s.config["search_lag_s"]
+    return [(tid, info) for tid, info in s.traces.items() if s.started.get(tid, 0) <= old]
+
 def need_trace(s, tid):
     if tid not in s.traces:
         raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Trace with ID '{tid}' not found.")
@@ -278,7 +304,7 @@ def need_trace(s, tid):
 @route("POST", "/api/3.0/mlflow/traces/search")
 def search_v3(s, r):
     ids = {l.get("mlflow_experiment", {}).get("experiment_id") for l in r.body.get("locations", [])}
-    page, token = run_search([with_assessments(s, k, i) for k, i in s.traces.items() if i["trace_location"]["mlflow_experiment"]["experiment_id"] in ids], r.body)
+    page, token = run_search([with_assessments(s, k, i) for k, i in searchable(s) if i["trace_location"]["mlflow_experiment"]["experiment_id"] in ids], r.body)
     return {"traces": page, **({"next_page_token": token} if token else {})}
 
 @route("GET", f"/api/3.0/mlflow/traces/{TID}")
@@ -330,6 +356,8 @@ def store_assessment(s, key, a):
     if not a.get("feedback") and not a.get("expectation"):
         raise ApiError(400, "INVALID_PARAMETER_VALUE", "An assessment needs a feedback or an expectation.")
     if aid and aid in s.assessments.get(key, {}):
+        if s.config["assessment_replay_status"] == 500:
+            raise ApiError(500, "INTERNAL_ERROR", "UNIQUE constraint violation: assessments.assessment_id")
         raise ApiError(409, "RESOURCE_ALREADY_EXISTS", f"Assessment {aid} already exists.")
     a["assessment_id"] = aid or "a-" + uuid.uuid4().hex
     a.setdefault("create_time", iso())
@@ -536,7 +564,7 @@ def v4_search(s, r):
         if exp := l.get("mlflow_experiment"):
             if not s.config["v4_search_experiments"]:
                 raise ApiError(400, "INVALID_PARAMETER_VALUE", "MLFLOW_EXPERIMENT locations not yet supported")
-            infos += [with_assessments(s, k, i) for k, i in s.traces.items() if i["trace_location"]["mlflow_experiment"]["experiment_id"] == exp["experiment_id"]]
+            infos += [with_assessments(s, k, i) for k, i in searchable(s) if i["trace_location"]["mlflow_experiment"]["experiment_id"] == exp["experiment_id"]]
         else:
             uc = l.get("uc_table_prefix") or l.get("uc_schema")
             loc = ".".join(filter(None, (uc["catalog_name"], uc["schema_name"], uc.get("table_prefix"))))
@@ -603,8 +631,8 @@ def authenticate(s, r):
     if token in s.config["tokens"] or s.oauth.get(token, 0) > r.arrived:
         return
     if token.startswith("oauth-"):
-        raise ApiError(401, "UNAUTHENTICATED", "Access token is expired or invalid.", {"WWW-Authenticate": 'Bearer realm="DatabricksRealm"'})
-    raise ApiError(403, "PERMISSION_DENIED", "Invalid access token.")
+        raise ApiError(s.config["expired_oauth_status"], "UNAUTHENTICATED", "Access token is expired or invalid.", {"WWW-Authenticate": 'Bearer realm="DatabricksRealm"'})
+    raise ApiError(s.config["bad_pat_status"], "PERMISSION_DENIED", "Invalid access token.")
 
 def storage(s, r):
     path = unquote(r.path[len("/__storage__/"):])
@@ -627,6 +655,8 @@ def storage(s, r):
         return 200, "application/json", s.blobs[path], {"ETag": '"%s"' % hashlib.md5(s.blobs[path]).hexdigest()}
     if write != "1":
         return 403, "application/xml", xml.format("AccessDenied", "read-only").encode(), {}
+    if s.config["max_blob_bytes"] and len(r.raw) > s.config["max_blob_bytes"]:
+        return 413, "application/xml", xml.format("RequestBodyTooLarge", "The body is too large").encode(), {}
     cloud = s.config["cloud"]
     if cloud == "azure":
         comp = r.query.get("comp")
@@ -843,7 +873,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.hang_up()
         if "status" in fault and not fault.get("process"):
             body = fault.get("body", {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "injected fault"})
-            out = (fault["status"], "application/json", body.encode() if isinstance(body, str) else json.dumps(body).encode(), dict(fault.get("headers", {})))
+            out = (fault["status"], fault.get("content_type", "application/json"), body.encode() if isinstance(body, str) else json.dumps(body).encode(), dict(fault.get("headers", {})))
         else:
             with LOCK:
                 out = self.dispatch(s, r)

@@ -15,11 +15,12 @@ def traces_with_data(server):
 
 
 def assert_info_before_data(workspace):
-    """By the request log, trace by trace: no upload was begun before a StartTrace of that trace was answered with 2xx."""
+    """By the request log, trace by trace: no upload was begun before a StartTrace of that trace was answered with 2xx, or
+    with a conflict, which says that it is there."""
     answered, uploads = {}, 0
     for request in workspace.state.requests:
         path = request["path"]
-        if request["method"] == "POST" and path == "/api/3.0/mlflow/traces" and request["status"] == 200:
+        if request["method"] == "POST" and path == "/api/3.0/mlflow/traces" and request["status"] in (200, 409) and "trace_id" in request:
             answered.setdefault(request["trace_id"], request["answered"])
         if path.startswith("/__storage__/") and request["method"] == "PUT":
             uploads += 1

@@ -146,6 +146,18 @@ TEST_F(AccessTokenTest, WithoutALifeWorthTheNameServesOnceAndDoesNotAskInACircle
   }
 }
 
+TEST_F(AccessTokenTest, IsNeverShownThoughItComesWithARefusal) {
+  for (const int status : {401, 404, 503}) {
+    server.set_script([status](const Received& request) {
+      if (request.method != "POST") return Answer{.status = 404};
+      return Answer{.status = status, .body = R"({"access_token":"very-secret","expires_in":3600})"};
+    });
+    const auto failed = get();
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().sentence.find("very-secret"), std::string::npos) << failed.error().sentence;
+  }
+}
+
 TEST_F(AccessTokenTest, KeepsTheOldOneWhileANewOneCannotBeHad) {
   EXPECT_EQ(get(), "t1");
   now += seconds(3000);

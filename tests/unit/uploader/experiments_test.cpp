@@ -116,22 +116,88 @@ TEST_F(ExperimentsTest, ThatAreNotThereMakeOneRouteImpossibleAndAreAskedForAgain
   EXPECT_EQ(server.received().size(), 4U);
 }
 
-TEST_F(ExperimentsTest, ThatAreDeletedAreRefusedWithASentence) {
-  server.set_script([](const Received&) {
-    return Answer{.body = R"({"experiment":{"experiment_id":"5","lifecycle_stage":"deleted"}})"};
+TEST_F(ExperimentsTest, ThatAreDeletedHoldTheirRouteUntilTheyAreRestored) {
+  bool is_deleted = true;
+  server.set_script([&](const Received&) {
+    return Answer{.body = is_deleted ? R"({"experiment":{"experiment_id":"5","lifecycle_stage":"deleted"}})"
+                                     : described("5")};
   });
   Route route;
   route.experiment_id = "5";
   const Answered answer = resolve(route);
   ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().action, Action::held);
   EXPECT_NE(answer.error().reason.find("is deleted"), std::string::npos) << answer.error().reason;
+  is_deleted = false;
+  EXPECT_TRUE(resolve(route));
 }
 
-TEST_F(ExperimentsTest, ThatAreConfiguredPauseTheDestinationUntilTheyAreThere) {
-  settings.experiment_id = "7";
-  bool there = false;
+TEST_F(ExperimentsTest, ThatAreDeletedAreMadeAnewWhereTheirNameIsFree) {
+  bool is_free = false, created = false;
+  server.set_script([&](const Received& r) {
+    if (r.method == "POST") {
+      if (!is_free) return Answer{.status = 400, .body = kTaken};
+      created = true;
+      return Answer{.body = R"({"experiment_id":"6"})"};
+    }
+    if (created) return Answer{.body = described("6")};
+    return Answer{.body = R"({"experiment":{"experiment_id":"5","lifecycle_stage":"deleted"}})"};
+  });
+  Route route;
+  route.experiment_name = "/Shared/gone";
+  const Answered taken = resolve(route);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().action, Action::held);
+  EXPECT_NE(taken.error().reason.find("is deleted"), std::string::npos) << taken.error().reason;
+  is_free = true;
+  const Answered anew = resolve(route);
+  ASSERT_TRUE(anew);
+  EXPECT_EQ(anew->id, "6");
+}
+
+TEST_F(ExperimentsTest, AreAskedForNowAndThenAndNotUsedOnceDeleted) {
+  settings.create_experiment = false;
+  bool is_deleted = false;
   server.set_script([&](const Received&) {
-    return there ? Answer{.body = described("7")} : Answer{.status = 404, .body = kGone};
+    return Answer{.body = is_deleted ? R"({"experiment":{"experiment_id":"5","lifecycle_stage":"deleted"}})"
+                                     : described("5")};
+  });
+  SenderTuning tuning;
+  make_sender(tuning);
+  experiments = std::make_unique<MlflowExperiments>(settings, spool, *sender, milliseconds(0));
+  Route route;
+  route.experiment_name = "/Shared/x";
+  ASSERT_TRUE(resolve(route));
+  ASSERT_TRUE(resolve(route));
+  is_deleted = true;
+  const Answered answer = resolve(route);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().action, Action::held);
+}
+
+TEST_F(ExperimentsTest, ThatAreConfiguredAndMissingHoldTheirRouteAlone) {
+  settings.create_experiment = false;
+  settings.experiment = "/Shared/none";
+  const Answered by_name = resolve({});
+  ASSERT_FALSE(by_name);
+  EXPECT_EQ(by_name.error().action, Action::held);
+  EXPECT_NE(by_name.error().reason.find("`create_experiment: true`"), std::string::npos);
+  settings.experiment = "";
+  settings.experiment_id = "7";
+  const Answered by_id = resolve({});
+  ASSERT_FALSE(by_id);
+  EXPECT_EQ(by_id.error().action, Action::held);
+  EXPECT_EQ(sender->health().state(), DestinationState::ok);
+}
+
+TEST_F(ExperimentsTest, ThatAreConfiguredAndRefusedPauseTheDestinationUntilTheyAreTaken) {
+  settings.experiment = "no absolute path";
+  bool taken = false;
+  server.set_script([&](const Received& r) {
+    if (taken) return Answer{.body = described("7")};
+    if (r.method == "POST")
+      return Answer{.status = 400, .body = R"({"error_code":"INVALID_PARAMETER_VALUE"})"};
+    return Answer{.status = 404, .body = kGone};
   });
   make();
   std::optional<Answered> answer;
@@ -140,7 +206,7 @@ TEST_F(ExperimentsTest, ThatAreConfiguredPauseTheDestinationUntilTheyAreThere) {
                  [&](std::exception_ptr, Answered a) { answer = std::move(a); });
   ASSERT_TRUE(run_until(io, [&] { return sender->health().state() == DestinationState::paused_config; }));
   EXPECT_FALSE(answer.has_value());
-  there = true;
+  taken = true;
   ASSERT_TRUE(run_until(io, [&] { return answer.has_value(); }));
   ASSERT_TRUE(answer->has_value());
   EXPECT_EQ((*answer)->id, "7");

@@ -27,9 +27,11 @@ TEST(OddAnswer, IsAPageWhateverWasAsked) {
   EXPECT_TRUE(why_odd(databricks_api, "GET", "http://there/any", answer("<html>", "application/json")));
 }
 
-TEST(OddAnswer, IsNotTheNothingOrTheXmlThatAStorageCallsHtml) {
+TEST(OddAnswer, IsAnythingThatAStorageSaysToAnUploadButNotTheNothingItCallsHtml) {
   EXPECT_FALSE(why_odd(storage, "PUT", "http://store/x", answer("", "text/html")));
-  EXPECT_FALSE(why_odd(storage, "PUT", "http://store/x", answer("<?xml version='1.0'?>", "application/xml")));
+  EXPECT_TRUE(why_odd(storage, "PUT", "http://store/x", answer("{}", "application/json")));
+  EXPECT_FALSE(why_odd(storage, "GET", "http://store/x", answer(R"({"spans":[]})", "text/plain")));
+  EXPECT_TRUE(why_odd(storage, "GET", "http://store/x", answer("<html>", "text/plain")));
 }
 
 TEST(OddAnswer, LeavesToABackendHowItSaysYes) {
