@@ -43,7 +43,7 @@ std::string set_directory(Settings& s, const Value& v) {
   return {};
 }
 
-const std::array<Key, 21> kKeys{{
+const std::array<Key, 23> kKeys{{
     {{"listen.http", Type::addresses, "[127.0.0.1:4318, \"[::1]:4318\"]", "",
       "Where OTLP/HTTP, the JSON API, metrics and health are served: IP:PORT, one or a list. Port 0 takes "
       "any free port; `off` or \"\" closes the door."},
@@ -120,6 +120,18 @@ const std::array<Key, 21> kKeys{{
       "unless this is set.",
       0, kTiB},
      [](Settings& s, const Value& v) { return s.spool.dead_letter_max_bytes = number(v), std::string(); }},
+    {{"mlflow_api.mode", Type::choice, "traces", "",
+      "`traces`: MLflow clients with MLFLOW_TRACKING_URI or DATABRICKS_HOST set to this address are served "
+      "what "
+      "their tracing needs. `off`: they are not.",
+      0, UINT64_MAX, "traces|off"},
+     [](Settings& s, const Value& v) {
+       return s.ingest.mlflow_api.served = text(v) == "traces", std::string();
+     }},
+    {{"mlflow_api.destination", Type::text, "",
+      "the first of kind databricks or mlflow, else what is kept here",
+      "The destination whose experiments and traces MLflow clients are shown."},
+     [](Settings& s, const Value& v) { return s.ingest.mlflow_api.destination = text(v), std::string(); }},
     {{"drain.timeout", Type::duration, "7s", "",
       "The longest that a stop takes: doors stay open until senders were quiet for 2 s, and delivery goes "
       "on. `docker stop` kills at 10 s.",

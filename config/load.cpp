@@ -266,6 +266,7 @@ class Loader {
                     "is larger than spool.max_bytes, of which it is a part");
     if (settings.ingest.http.empty() && settings.ingest.udp.empty())
       problems_.add(origin("listen.http"), "listen.http", "both doors are off: nothing could come in");
+    check_mlflow_api(origin("mlflow_api.destination"));
     if (settings.ingest.allow_remote) return;
     if (!settings.ingest.token_file.empty()) return tell_open_udp();
     for (const auto& [path, addresses] :
@@ -276,6 +277,18 @@ class Loader {
                         fmt::format("{} is reachable from outside this machine: set listen.token_file, or "
                                     "listen.allow_remote: true",
                                     address));
+  }
+
+  void check_mlflow_api(const std::string& origin) {
+    using uploader::Kind;
+    const std::string& wanted = loaded_.settings.ingest.mlflow_api.destination;
+    if (wanted.empty()) return;
+    for (const auto& destination : loaded_.settings.uploader.destinations)
+      if (destination.name == wanted &&
+          (destination.kind == Kind::databricks || destination.kind == Kind::mlflow))
+        return;
+    problems_.add(origin, "mlflow_api.destination",
+                  fmt::format("there is no destination `{}` of kind databricks or mlflow", wanted));
   }
 
   void tell_open_udp() {

@@ -19,6 +19,7 @@
 #include "daemon/drain.hpp"
 #include "daemon/endpoints.hpp"
 #include "daemon/log.hpp"
+#include "daemon/mlflow_api.hpp"
 #include "daemon/process.hpp"
 #include "daemon/quantities.hpp"
 #include "daemon/reload.hpp"
@@ -41,7 +42,11 @@ constexpr milliseconds kLook{1000};  // at the configuration file
 class Daemon {
  public:
   Daemon(const config::Loaded& loaded, const Callbacks& callbacks)
-      : in_force_(loaded), settings_(loaded.settings), callbacks_(callbacks), file_(loaded.file) {}
+      : in_force_(loaded),
+        settings_(loaded.settings),
+        callbacks_(callbacks),
+        file_(loaded.file),
+        far_side_(delivering_, settings_.ingest.mlflow_api.destination) {}
 
   Result<> start() {
     const auto open_files = raise_open_files();
@@ -60,7 +65,9 @@ class Daemon {
 
     fill_sources();
     far_side_.choose(settings_.uploader);
-    auto server = ingest::Server::start(settings_.ingest, *spool_, endpoints(sources_));
+    auto served = endpoints(sources_);
+    if (auto opened = open_mlflow_api(served); !opened) return opened;
+    auto server = ingest::Server::start(settings_.ingest, *spool_, std::move(served));
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
     serving_ = server_.get();
@@ -145,6 +152,14 @@ class Daemon {
       if (const auto signal = next_signal(kLockLook); signal && *signal != SIGHUP)
         return fail(ErrorKind::cancelled, fmt::format("told to stop while {} has the spool", *holder));
     }
+    return {};
+  }
+
+  Result<> open_mlflow_api(std::vector<ingest::Endpoint>& served) {
+    if (!settings_.ingest.mlflow_api.served) return {};
+    mlflow_api_ = std::make_unique<ingest::Api>(*spool_, &far_side_, mlflow_api_settings(settings_));
+    if (auto loaded = mlflow_api_->load(); !loaded) return std::unexpected(loaded.error().in("spool"));
+    for (auto& endpoint : ingest::mlflow_endpoints(*mlflow_api_)) served.push_back(std::move(endpoint));
     return {};
   }
 
@@ -242,7 +257,8 @@ class Daemon {
   // Declared in the order of their lives: the doors close first, the spool last.
   std::unique_ptr<spool::Spool> spool_;
   std::atomic<uploader::Uploader*> delivering_ = nullptr;
-  FarSide far_side_{delivering_, ""};
+  FarSide far_side_;
+  std::unique_ptr<ingest::Api> mlflow_api_;
   std::atomic<bool> started_ = false;
   std::atomic<ingest::Server*> serving_ = nullptr;
   std::unique_ptr<uploader::Uploader> uploader_;

@@ -195,8 +195,7 @@ Task<Answer> Connection::keep_traces(const Head& head, std::string body, Coding 
 }
 
 Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoint, std::string path) {
-  const std::uint64_t max_bytes =
-      std::min<std::uint64_t>(context_.settings.max_body_bytes, kMaxEndpointBodyBytes);
+  const std::uint64_t max_bytes = std::min(context_.settings.max_body_bytes, endpoint.max_body_bytes);
   const std::uint64_t size = head.content_length.value_or(0);
   if (size > max_bytes) {
     co_return refusal(head, 413, Rejection::too_large,
@@ -232,8 +231,13 @@ Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoi
       }
     });
   });
+  if (response.accepted_spans) {
+    context_.counters.touch();
+    context_.counters.accept_http(*response.accepted_spans);
+  }
   Answer answer;
   answer.status = response.status;
+  answer.reason = response.rejection;
   answer.body = std::move(response.body);
   answer.headers = std::move(response.headers);
   if (!response.content_type.empty())

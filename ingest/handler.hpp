@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "ingest/limits.hpp"
 
 namespace spanferry::ingest {
 
@@ -23,11 +26,16 @@ struct Request {
   std::string_view content_type;  // without what follows the `;`, in small letters
 };
 
+enum class Rejection : std::uint8_t;  // counters.hpp
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> headers{};
+  // What the doors count: a write that was kept, with so many spans; why something was turned away.
+  std::optional<std::uint64_t> accepted_spans{};
+  std::optional<Rejection> rejection{};
 };
 
 // Who may call a path. `everyone`: every peer, without a token, which is for health alone. `loopback`: peers
@@ -41,6 +49,8 @@ struct Endpoint {
   // Called on the worker thread (it may read the spool); `reply` may be called from any thread, exactly once.
   // The request lives as long as `reply`.
   std::function<void(const Request&, std::move_only_function<void(Response)> reply)> handle;
+  // The largest body it takes, and never more than listen.max_body_bytes.
+  std::uint64_t max_body_bytes = kMaxEndpointBodyBytes;
 };
 
 }  // namespace spanferry::ingest

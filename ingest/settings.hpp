@@ -23,6 +23,13 @@ struct HandedSockets {
   std::vector<int> http, udp;
 };
 
+// The MLflow API in front: whether it is served, and for which destination it speaks (a name; empty: the
+// first of kind databricks or mlflow, else what is kept here).
+struct MlflowApiSettings {
+  bool served = true;
+  std::string destination;
+};
+
 struct Settings {
   std::vector<std::string> http{"127.0.0.1:4318",
                                 "[::1]:4318"};  // ADDRESS:PORT; port 0: any free one; empty: off
@@ -41,6 +48,7 @@ struct Settings {
   std::uint64_t udp_receive_buffer_bytes = 8ULL << 20;
   std::uint64_t udp_queue_bytes = 16ULL << 20;  // handed to the spool and not yet durable
   std::vector<RouteRule> routes;
+  MlflowApiSettings mlflow_api;
   HandedSockets handed;
   std::string instance;  // a request whose X-Spanferry-Hop is this one has come back to us: 508
 };

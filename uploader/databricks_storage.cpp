@@ -6,6 +6,7 @@
 #include <simdjson.h>
 #include <strings.h>
 
+#include "model/percent_encode.hpp"
 #include "net/backoff.hpp"
 #include "uploader/endpoint.hpp"
 #include "uploader/gate.hpp"

@@ -77,18 +77,6 @@ std::string otlp_traces_url(std::string_view url) {
   return url.ends_with("/v1/traces") ? std::string(url) : join_url(url, "/v1/traces");
 }
 
-std::string percent_encode(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if ((u < 0x80 && std::isalnum(u) != 0) || c == '-' || c == '.' || c == '_' || c == '~')
-      out += c;
-    else
-      out += fmt::format("%{:02X}", u);
-  }
-  return out;
-}
-
 bool is_own_listener(const Endpoint& endpoint, const std::vector<std::string>& own_addresses) {
   return std::ranges::any_of(own_addresses, [&](const std::string& address) {
     std::string host;

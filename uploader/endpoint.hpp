@@ -24,8 +24,6 @@ Result<Endpoint> parse_endpoint(std::string_view url);
 std::string join_url(std::string_view url, std::string_view path);
 // `url` with /v1/traces at its end, once.
 std::string otlp_traces_url(std::string_view url);
-// For a query: everything but letters, digits and -._~ as %XX.
-std::string percent_encode(std::string_view text);
 
 // Whether the endpoint is one of our own listeners (ADDRESS:PORT each).
 bool is_own_listener(const Endpoint& endpoint, const std::vector<std::string>& own_addresses);

@@ -4,6 +4,7 @@
 
 #include "model/crc32c.hpp"
 #include "model/json_writer.hpp"
+#include "model/percent_encode.hpp"
 #include "uploader/endpoint.hpp"
 
 namespace spanferry::uploader {

@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
+#include "model/percent_encode.hpp"
 #include "uploader/access_token.hpp"
 #include "uploader/credential.hpp"
 #include "uploader/endpoint.hpp"

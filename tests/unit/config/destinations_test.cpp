@@ -24,6 +24,18 @@ TEST(Destinations, AreLocalAloneWhenNobodyNamesAny) {
   EXPECT_EQ(loaded->settings.spool.retain_age, std::chrono::days(30));
 }
 
+TEST(Destinations, TheMlflowApiSpeaksForOneThatIsThere) {
+  const std::string list =
+      "destinations: [{name: sink, kind: otlp, url: 'http://x.example'}, "
+      "{name: server, kind: mlflow, url: 'http://y.example'}]\n";
+  EXPECT_EQ(load_text(list + "mlflow_api: {destination: server}")->settings.ingest.mlflow_api.destination,
+            "server");
+  EXPECT_FALSE(load_text(list + "mlflow_api: {mode: 'off'}")->settings.ingest.mlflow_api.served);
+  for (const std::string name : {"sink", "nobody"})
+    EXPECT_THAT(problems_of(list + "mlflow_api: {destination: " + name + "}"),
+                ElementsAre(HasSubstr("there is no destination `" + name + "`")));
+}
+
 TEST(Destinations, AreReadWithAllTheirKeys) {
   const auto loaded = load_text(R"(
 destinations:

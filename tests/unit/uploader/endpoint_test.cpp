@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "model/percent_encode.hpp"
+
 namespace spanferry::uploader {
 namespace {
 

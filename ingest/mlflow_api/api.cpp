@@ -1,0 +1,111 @@
+#include "ingest/mlflow_api/api.hpp"
+
+#include "ingest/counters.hpp"
+#include "ingest/limits.hpp"
+#include "ingest/mlflow_api/answers.hpp"
+
+namespace spanferry::ingest {
+namespace {
+
+constexpr std::chrono::seconds kFirstAnswer{5};  // since the start: so long the far side may be worth a wait
+constexpr std::int64_t kPatienceMs = 5000;       // of clients that would repeat a 503 for minutes
+
+std::uint64_t fnv(std::string_view text, std::uint64_t state) {
+  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return (state ^ 0xffU) * 0x100000001b3ULL;
+}
+
+}  // namespace
+
+Api::Api(spool::Spool& the_spool, WorkspaceReader* reader, ApiSettings settings)
+    : spool(the_spool),
+      far_side(std::move(settings)),
+      experiments(the_spool, far_side.destination.empty() ? "local" : far_side.destination),
+      now_ms([] {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(
+                   std::chrono::system_clock::now().time_since_epoch())
+            .count();
+      }),
+      reader_(reader) {}
+
+bool Api::may_ask() const {
+  if (is_local() || reader_ == nullptr) return false;
+  const auto state = reader_->state();
+  return state == WorkspaceReader::State::ok || (state == WorkspaceReader::State::unproven &&
+                                                 std::chrono::steady_clock::now() - started_ < kFirstAnswer);
+}
+
+Result<> Api::load() {
+  if (auto loaded = experiments.load(); !loaded) return loaded;
+  if (is_local() && experiments.size() == 0) {
+    Experiment first;
+    first.name = "Default";
+    first.created_ms = first.updated_ms = now_ms();
+    experiments.put(std::move(first));
+  }
+  return {};
+}
+
+spool::Entry Api::entry(const Call& call, RecordKind kind, std::string payload,
+                        const std::optional<TraceId>& trace, Route route) const {
+  spool::Entry entry;
+  entry.header.kind = kind;
+  entry.header.source = Source::http;
+  entry.header.received_ns = now_ms() * 1'000'000;
+  entry.header.route = std::move(route);
+  entry.header.client = call.client.substr(0, kMaxClientBytes);
+  if (trace) {
+    entry.header.only_trace = trace;
+    entry.header.trace_count = 1;
+    entry.traces.push_back(*trace);
+  }
+  entry.payload = std::make_shared<const std::string>(std::move(payload));
+  return entry;
+}
+
+Response Api::refusal(const Error& error, Reader reader) {
+  auto answer = answer_of(error);
+  if (answer.status != 503) return answer;
+  std::int64_t since = 0;
+  const std::int64_t now = now_ms();
+  if (!refusing_since_ms_.compare_exchange_strong(since, now)) {
+    if (reader == Reader::databricks && now - since >= kPatienceMs) {
+      auto give_up = error_answer(400, "RESOURCE_EXHAUSTED", error.sentence);
+      give_up.rejection = answer.rejection;
+      return give_up;
+    }
+  }
+  return answer;
+}
+
+void Api::keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply) {
+  std::uint64_t spans = 0;
+  for (const auto& entry : entries) spans += entry.header.span_count;
+  answer.accepted_spans = spans;
+  spool.append(std::move(entries), [this, reader = call.reader, answer = std::move(answer),
+                                    reply = std::move(reply)](Result<spool::Appended> appended) mutable {
+    if (!appended) return reply(refusal(appended.error(), reader));
+    write_went_well();
+    reply(std::move(answer));
+  });
+}
+
+std::string experiment_of(const Api& api, const LocalTrace& trace) {
+  const auto known_as = [&api](const std::string& id) {
+    const auto experiment = api.experiments.by_id(id);
+    return experiment ? experiment->id : id;
+  };
+  if (!trace.info.experiment_id.empty()) return known_as(trace.info.experiment_id);
+  const std::string& name =
+      trace.route.experiment_name.empty() ? api.far_side.experiment : trace.route.experiment_name;
+  if (!name.empty())
+    if (const auto experiment = api.experiments.by_name(name)) return experiment->id;
+  return api.far_side.experiment_id.empty() ? "0" : known_as(api.far_side.experiment_id);
+}
+
+std::uint64_t idempotency_id(const Call& call) {
+  const std::uint64_t hash = fnv(call.body, fnv(call.path, fnv(call.method, 0xcbf29ce484222325ULL)));
+  return hash == 0 ? 1 : hash;
+}
+
+}  // namespace spanferry::ingest

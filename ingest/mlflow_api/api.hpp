@@ -1,0 +1,84 @@
+// What every handler of the MLflow API works with.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ingest/mlflow_api/call.hpp"
+#include "ingest/mlflow_api/experiment_book.hpp"
+#include "ingest/mlflow_api/recent_requests.hpp"
+#include "ingest/mlflow_api/workspace_reader.hpp"
+#include "ingest/settings.hpp"
+#include "model/mlflow_trace.hpp"
+#include "model/record.hpp"
+#include "spool/spool.hpp"
+
+namespace spanferry::ingest {
+
+// Whom the API speaks for, as daemon found it in the configuration.
+struct ApiSettings {
+  WorkspaceReader::Kind kind = WorkspaceReader::Kind::local;
+  std::string destination;                // its name; empty for `local`
+  std::string experiment, experiment_id;  // that of records which name none
+  bool create_experiment = true;
+  mlflow::Defaults context;  // what plain OpenTelemetry leaves open
+};
+
+// Handlers run on the worker thread of the doors; what they wait for goes on elsewhere. Outlives the doors.
+class Api {
+ public:
+  // The spool and the reader outlive it; there is no reader in tests of `local`.
+  Api(spool::Spool& spool, WorkspaceReader* reader, ApiSettings settings);
+  // Reads back what is durable. Errors: those of the spool.
+  Result<> load();
+
+  spool::Spool& spool;
+  const ApiSettings far_side;
+  ExperimentBook experiments;
+
+  // Whether a caller may be kept waiting for the far side: it answers, or may yet answer for the first time.
+  [[nodiscard]] bool may_ask() const;
+  [[nodiscard]] WorkspaceReader* reader() const { return reader_; }
+  [[nodiscard]] bool is_local() const { return far_side.kind == WorkspaceReader::Kind::local; }
+  [[nodiscard]] mlflow::Flavor flavor() const {
+    return far_side.kind == WorkspaceReader::Kind::databricks ? mlflow::Flavor::databricks
+                                                              : mlflow::Flavor::open_source;
+  }
+
+  // For tests with a clock of their own.
+  std::function<std::int64_t()> now_ms;
+  mutable RecentRequests recent;
+
+  // A record about one trace, or about none.
+  [[nodiscard]] spool::Entry entry(const Call& call, RecordKind kind, std::string payload,
+                                   const std::optional<TraceId>& trace, Route route = {}) const;
+  // Answers with `answer` once the records are durable, as the doors do where they are not: 503, and after 5
+  // s of those 400 to a client that would repeat a 503 in the app's own thread (DESIGN: databricks mode).
+  void keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply);
+  // What a write that cannot be kept now is answered.
+  Response refusal(const Error& error, Reader reader);
+  void write_went_well() { refusing_since_ms_ = 0; }
+
+ private:
+  WorkspaceReader* const reader_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::atomic<std::int64_t> refusing_since_ms_ = 0;
+};
+
+// The id of the experiment a trace is in, as clients know it; "0" where nothing says.
+std::string experiment_of(const Api& api, const LocalTrace& trace);
+
+// The hash that a repeated request is known by: of method, path and body.
+std::uint64_t idempotency_id(const Call& call);
+
+// All paths of the API, for the doors' table.
+std::vector<Endpoint> mlflow_endpoints(Api& api);
+
+}  // namespace spanferry::ingest
