@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/percent_encode.hpp"  // IWYU pragma: export
 #include "model/result.hpp"
 
 namespace spanferry::uploader {
