@@ -102,22 +102,22 @@ void update_assessment(Api& api, const Call& call, Reply reply) {
   std::string id(call.parts[1]);
   change->set("last_update_time", quoted(mlflow::timestamp(api.now_ms())));
   EditAssessment edit{EditAssessment::Way::update, std::move(id), change->json(), std::move(mask)};
-  known_trace(
-      api, *trace, [id = edit.id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; },
-      [&api, call, trace = *trace, edit = std::move(edit), change = *std::move(change),
-       reply = std::move(reply)](Result<KnownTrace> known) mutable {
-        if (!known) return reply(answer_of(known.error()));
-        AssessmentBook book = known->trace ? known->trace->assessments : AssessmentBook();
-        const JsonObject* found = book.find(edit.id);
-        if (found == nullptr && !known->partial) return reply(no_such_assessment(edit.id, trace));
-        if (found != nullptr && ((change.has("feedback") && found->has("expectation")) ||
-                                 (change.has("expectation") && found->has("feedback"))))
-          return reply(invalid("feedback stays feedback, and an expectation an expectation"));
-        book.apply(edit);
-        found = book.find(edit.id);
-        auto answer = assessment_answer(found != nullptr ? *found : change);
-        append_edit(api, call, trace, edit, std::move(answer), std::move(reply));
-      });
+  auto has_it = [id = edit.id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; };
+  known_trace(api, *trace, std::move(has_it),
+              [&api, call, trace = *trace, edit = std::move(edit), change = *std::move(change),
+               reply = std::move(reply)](Result<KnownTrace> known) mutable {
+                if (!known) return reply(answer_of(known.error()));
+                AssessmentBook book = known->trace ? known->trace->assessments : AssessmentBook();
+                const JsonObject* found = book.find(edit.id);
+                if (found == nullptr && !known->partial) return reply(no_such_assessment(edit.id, trace));
+                if (found != nullptr && ((change.has("feedback") && found->has("expectation")) ||
+                                         (change.has("expectation") && found->has("feedback"))))
+                  return reply(invalid("feedback stays feedback, and an expectation an expectation"));
+                book.apply(edit);
+                found = book.find(edit.id);
+                auto answer = assessment_answer(found != nullptr ? *found : change);
+                append_edit(api, call, trace, edit, std::move(answer), std::move(reply));
+              });
 }
 
 void delete_assessment(Api& api, const Call& call, Reply reply) {
