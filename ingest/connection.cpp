@@ -95,13 +95,14 @@ Task<bool> Connection::serve_one() {
   if (for_traces) context_.counters.touch();  // a probe is no reason to keep the doors open
   std::string path = for_traces ? std::string() : percent_decode(head.path);
   const auto match = for_traces ? EndpointTable::Match{} : context_.endpoints.find(head.method, path);
-  auto refused = check(head, match);
+  auto refused = check(head, match, path);
   if (refused) co_return co_await send(head, std::move(*refused));
   if (for_traces) co_return co_await send(head, co_await serve_traces(head));
   co_return co_await send(head, co_await serve_endpoint(head, *match.endpoint, std::move(path)));
 }
 
-std::optional<Answer> Connection::check(const Head& head, const EndpointTable::Match& match) const {
+std::optional<Answer> Connection::check(const Head& head, const EndpointTable::Match& match,
+                                        std::string_view path) const {
   const bool for_traces = is_traces_path(head.path);
   if (!head.unsound.empty()) {
     Answer answer = refusal(head, 400, Rejection::malformed, head.unsound);
@@ -122,6 +123,8 @@ std::optional<Answer> Connection::check(const Head& head, const EndpointTable::M
     answer.headers.emplace_back("Allow", for_traces ? "POST" : match.allow);
     return answer;
   }
+  if (match.endpoint != nullptr && match.endpoint->admits && !match.endpoint->admits(path, head.query))
+    return refusal(head, 403, Rejection::forbidden, "this address was not given out here, or is too old");
   if (head.method == "POST" && !head.content_length && !head.chunked) {
     return refusal(head, 411, Rejection::length_required, "a POST needs Content-Length or a chunked body");
   }

@@ -72,7 +72,8 @@ class Connection {
   Task<Read> read_head();
   Task<bool> read_more(std::size_t bytes);
   Task<bool> answer_unreadable_head(Read how);
-  [[nodiscard]] std::optional<Answer> check(const Head& head, const EndpointTable::Match& match) const;
+  [[nodiscard]] std::optional<Answer> check(const Head& head, const EndpointTable::Match& match,
+                                            std::string_view path) const;
 
   Task<Answer> serve_traces(const Head& head);
   Task<Answer> keep_traces(const Head& head, std::string body, Coding coding, Reservation& reservation,

@@ -51,6 +51,9 @@ struct Endpoint {
   std::function<void(const Request&, std::move_only_function<void(Response)> reply)> handle;
   // The largest body it takes, and never more than listen.max_body_bytes.
   std::uint64_t max_body_bytes = kMaxEndpointBodyBytes;
+  // Asked before a body is read, on the ingest thread: whether path and query are those of somebody who may
+  // call it. Empty: whoever the audience lets in.
+  std::function<bool(std::string_view path, std::string_view query)> admits{};
 };
 
 }  // namespace spanferry::ingest

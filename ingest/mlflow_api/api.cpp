@@ -3,6 +3,7 @@
 #include "ingest/counters.hpp"
 #include "ingest/limits.hpp"
 #include "ingest/mlflow_api/answers.hpp"
+#include "model/mlflow_table.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -37,6 +38,7 @@ bool Api::may_ask() const {
 
 Result<> Api::load() {
   if (auto loaded = experiments.load(); !loaded) return loaded;
+  if (auto loaded = signer.load(spool); !loaded) return loaded;
   if (is_local() && experiments.size() == 0) {
     Experiment first;
     first.name = "Default";
@@ -101,6 +103,12 @@ std::string experiment_of(const Api& api, const LocalTrace& trace) {
   if (!name.empty())
     if (const auto experiment = api.experiments.by_name(name)) return experiment->id;
   return api.far_side.experiment_id.empty() ? "0" : known_as(api.far_side.experiment_id);
+}
+
+Route route_of(const Call& call) {
+  Route route;
+  if (!call.location.empty()) route.table = mlflow::table_location(call.location, "").spans_table;
+  return route;
 }
 
 std::uint64_t idempotency_id(const Call& call) {

@@ -14,6 +14,7 @@
 #include "ingest/mlflow_api/call.hpp"
 #include "ingest/mlflow_api/experiment_book.hpp"
 #include "ingest/mlflow_api/recent_requests.hpp"
+#include "ingest/mlflow_api/signed_urls.hpp"
 #include "ingest/mlflow_api/workspace_reader.hpp"
 #include "ingest/settings.hpp"
 #include "model/mlflow_trace.hpp"
@@ -42,6 +43,7 @@ class Api {
   spool::Spool& spool;
   const ApiSettings far_side;
   ExperimentBook experiments;
+  UrlSigner signer;
 
   // Whether a caller may be kept waiting for the far side: it answers, or may yet answer for the first time.
   [[nodiscard]] bool may_ask() const;
@@ -74,6 +76,9 @@ class Api {
 
 // The id of the experiment a trace is in, as clients know it; "0" where nothing says.
 std::string experiment_of(const Api& api, const LocalTrace& trace);
+
+// Where what the call writes about a trace in a table is to go; empty for all others.
+Route route_of(const Call& call);
 
 // The hash that a repeated request is known by: of method, path and body.
 std::uint64_t idempotency_id(const Call& call);

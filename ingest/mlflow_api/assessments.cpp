@@ -21,7 +21,9 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-Response assessment_answer(const JsonObject& assessment) {
+// V4 has it bare (CONTRACT 2.3).
+Response assessment_answer(const JsonObject& assessment, const Call& call) {
+  if (!call.location.empty()) return json_answer(assessment.json());
   return json_answer(R"({"assessment":)" + assessment.json() + "}");
 }
 
@@ -29,9 +31,10 @@ Response no_such_assessment(std::string_view id, const TraceId& trace) {
   return not_there(fmt::format("Assessment with ID '{}' not found for trace 'tr-{}'", id, trace.hex()));
 }
 
-Result<JsonObject> assessment_in(std::string_view body) {
-  const auto request = JsonObject::parse(body, "the body");
+Result<JsonObject> assessment_in(const Call& call) {
+  const auto request = JsonObject::parse(call.body, "the body");
   if (!request) return std::unexpected(request.error());
+  if (!call.location.empty()) return in_snake_case(*request);
   const std::string* json = request->find("assessment");
   if (json == nullptr)
     return fail(ErrorKind::invalid_input, "Missing value for required parameter 'assessment'");
@@ -42,8 +45,9 @@ Result<JsonObject> assessment_in(std::string_view body) {
 
 // As the server completes one: id and trace first, the source it does not know named so, valid if nothing
 // says otherwise.
-void complete(JsonObject& assessment, std::string_view id, const TraceId& trace, std::int64_t now_ms) {
-  assessment.set_first("trace_id", quoted(mlflow::trace_name_of(trace)));
+void complete(JsonObject& assessment, std::string_view id, const TraceId& trace, bool is_v4,
+              std::int64_t now_ms) {
+  assessment.set_first("trace_id", quoted(is_v4 ? trace.hex() : mlflow::trace_name_of(trace)));
   const std::string name = assessment.has("assessment_name") ? *assessment.find("assessment_name") : "\"\"";
   assessment.set_first("assessment_name", name);
   assessment.set_first("assessment_id", quoted(id));
@@ -59,7 +63,7 @@ void complete(JsonObject& assessment, std::string_view id, const TraceId& trace,
 void create_assessment(Api& api, const Call& call, Reply reply) {
   const auto trace = mlflow::parse_trace_id(call.parts[0]);
   if (!trace) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
-  auto assessment = assessment_in(call.body);
+  auto assessment = assessment_in(call);
   if (!assessment) return reply(answer_of(assessment.error()));
   if (assessment->text("assessment_name").value_or("").empty()) return reply(missing("assessment_name"));
   if (!assessment->has("feedback") && !assessment->has("expectation"))
@@ -68,8 +72,8 @@ void create_assessment(Api& api, const Call& call, Reply reply) {
   if (id.size() > kMaxIdBytes) return reply(invalid("the assessment_id is too long"));
   const std::uint64_t idempotency = idempotency_id(call);
   if (id.empty()) id = minted_assessment_id(api, call);
-  complete(*assessment, id, *trace, api.now_ms());
-  auto answer = assessment_answer(*assessment);
+  complete(*assessment, id, *trace, !call.location.empty(), api.now_ms());
+  auto answer = assessment_answer(*assessment, call);
   keep_edit(api, call, *trace, EditAssessment{EditAssessment::Way::create, id, assessment->json(), {}},
             std::move(answer), std::move(reply), idempotency);
 }
@@ -80,11 +84,11 @@ void get_assessment(Api& api, const Call& call, Reply reply) {
   const std::string id(call.parts[1]);
   known_trace(
       api, *trace, [id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; },
-      [trace = *trace, id, reply = std::move(reply)](Result<KnownTrace> known) mutable {
+      [trace = *trace, id, call, reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));
         const JsonObject* found =
             known->trace && known->trace->exists() ? known->trace->assessments.find(id) : nullptr;
-        auto answer = found != nullptr ? assessment_answer(*found) : no_such_assessment(id, trace);
+        auto answer = found != nullptr ? assessment_answer(*found, call) : no_such_assessment(id, trace);
         if (known->partial) mark_partial(answer);
         reply(std::move(answer));
       });
@@ -93,13 +97,23 @@ void get_assessment(Api& api, const Call& call, Reply reply) {
 void update_assessment(Api& api, const Call& call, Reply reply) {
   const auto trace = mlflow::parse_trace_id(call.parts[0]);
   if (!trace) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
-  auto change = assessment_in(call.body);
+  auto change = assessment_in(call);
   if (!change) return reply(answer_of(change.error()));
   if (change->has("feedback") && change->has("expectation"))
     return reply(invalid("Cannot specify both `expectation` and `feedback` parameters."));
   const auto body = JsonObject::parse(call.body, "the body");
   std::string mask = body->text("update_mask").value_or(body->text("updateMask").value_or(""));
   std::string id(call.parts[1]);
+  if (!call.location.empty()) {
+    mask = call.parameter("update_mask").value_or("");
+    // A client without a warehouse writes the query with & for its beginning.
+    if (const auto query = id.find('&'); query != std::string::npos) {
+      Call rest;
+      rest.query = std::string_view(call.parts[1]).substr(query + 1);
+      mask = rest.parameter("update_mask").value_or(mask);
+      id.resize(query);
+    }
+  }
   change->set("last_update_time", quoted(mlflow::timestamp(api.now_ms())));
   EditAssessment edit{EditAssessment::Way::update, std::move(id), change->json(), std::move(mask)};
   auto has_it = [id = edit.id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; };
@@ -115,7 +129,7 @@ void update_assessment(Api& api, const Call& call, Reply reply) {
                   return reply(invalid("feedback stays feedback, and an expectation an expectation"));
                 book.apply(edit);
                 found = book.find(edit.id);
-                auto answer = assessment_answer(found != nullptr ? *found : change);
+                auto answer = assessment_answer(found != nullptr ? *found : change, call);
                 append_edit(api, call, trace, edit, std::move(answer), std::move(reply));
               });
 }

@@ -18,6 +18,7 @@ using Reply = std::move_only_function<void(Response)>;
 struct Call {
   std::string_view method, path, query, body, host, content_type;
   std::string_view client;              // User-Agent
+  std::string_view location;            // of a V4 path: catalog.schema[.prefix]
   std::vector<std::string_view> parts;  // what stands in the path where the route has {}
   Reader reader = Reader::http;         // whose client it is
   bool sends_spans = false;             // it reads mlflow.trace.spansLocation, and then sends no file

@@ -40,9 +40,27 @@ void delete_traces(Api& api, const Call& call, Reply reply);
 void put_artifact(Api& api, const Call& call, Reply reply);
 void get_artifact(Api& api, const Call& call, Reply reply);
 
+// workspace_facts.cpp
+void tell_workspace(Api& api, const Call& call, Reply reply);
+void tell_token_endpoint(Api& api, const Call& call, Reply reply);
+void give_token(Api& api, const Call& call, Reply reply);
+
+// credentials.cpp
+void credentials_for_upload(Api& api, const Call& call, Reply reply);
+void credentials_for_download(Api& api, const Call& call, Reply reply);
+void put_stored(Api& api, const Call& call, Reply reply);
+void get_stored(Api& api, const Call& call, Reply reply);
+
+// tables.cpp
+void start_trace_v4(Api& api, const Call& call, Reply reply);
+void make_table_location(Api& api, const Call& call, Reply reply);
+void read_table_location(Api& api, const Call& call, Reply reply);
+void link_table_location(Api& api, const Call& call, Reply reply);
+
 // trace_reads.cpp
 void get_trace_info(Api& api, const Call& call, Reply reply);
 void get_trace(Api& api, const Call& call, Reply reply);
+void get_trace_info_v4(Api& api, const Call& call, Reply reply);
 void batch_get_traces(Api& api, const Call& call, Reply reply);
 
 }  // namespace spanferry::ingest

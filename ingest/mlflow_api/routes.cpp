@@ -31,6 +31,14 @@ constexpr auto kRoutes = std::to_array<ApiRoute>({
     {"GET", "/api/3.0/mlflow/traces/get", get_trace},
     {"GET", "/api/3.0/mlflow/traces/batchGet", batch_get_traces},
     {"GET", "/api/2.0|3.0/mlflow/traces/{}", get_trace_info},
+    // 2.2
+    {"GET", "/.well-known/databricks-config", tell_workspace},
+    {"GET", "/oidc/.well-known/oauth-authorization-server", tell_token_endpoint},
+    {"POST", "/oidc/v1/token", give_token},
+    {"GET", "/api/2.0|3.0/mlflow/traces/{}/credentials-for-data-upload", credentials_for_upload},
+    {"GET", "/api/2.0|3.0/mlflow/traces/{}/credentials-for-data-download", credentials_for_download},
+    {"PUT", "/mlflow-storage/{}/{}/{*}", put_stored},
+    {"GET", "/mlflow-storage/{}/{}/{*}", get_stored},
     {"POST", "/api/2.0|3.0/mlflow/traces/delete-traces", delete_traces},
     // 1.5
     {"PATCH", "/api/2.0|3.0/mlflow/traces/{}/tags", set_tag},
@@ -43,11 +51,25 @@ constexpr auto kRoutes = std::to_array<ApiRoute>({
     // 1.3
     {"PUT", "/api/2.0/mlflow-artifacts/artifacts/{}/traces/{}/artifacts/{*}", put_artifact},
     {"GET", "/api/2.0/mlflow-artifacts/artifacts/{}/traces/{}/artifacts/{*}", get_artifact},
+    // 2.3; the first {} is the location
+    {"POST", "/api/5.0/mlflow/tracing/locations", make_table_location},
+    {"GET", "/api/5.0/mlflow/tracing/locations/{}", read_table_location},
+    {"POST", "/api/5.0/mlflow/experiments/{}/trace-location:link", link_table_location},
+    {"GET", "/api/4.0/mlflow/traces/{}/batchGet", batch_get_traces},
+    {"POST", "/api/4.0/mlflow/traces/{}/{}/info", start_trace_v4},
+    {"GET", "/api/4.0/mlflow/traces/{}/{}/info", get_trace_info_v4},
+    {"PATCH", "/api/4.0/mlflow/traces/{}/{}/tags", set_tag},
+    {"DELETE", "/api/4.0/mlflow/traces/{}/{}/tags/{}", delete_tag},
+    {"POST", "/api/4.0/mlflow/traces/{}/{}/assessments", create_assessment},
+    {"GET", "/api/4.0/mlflow/traces/{}/{}/assessments/{}", get_assessment},
+    {"PATCH", "/api/4.0/mlflow/traces/{}/{}/assessments/{}", update_assessment},
+    {"DELETE", "/api/4.0/mlflow/traces/{}/{}/assessments/{}", delete_assessment},
 });
 
 // The paths that are ours, known or not: what is not served below them says so in MLflow's words.
 constexpr auto kPrefixes = std::to_array<std::string_view>(
     {"/api/2.0/mlflow/", "/api/3.0/mlflow/", "/api/4.0/", "/api/5.0/", "/api/2.0/mlflow-artifacts/"});
+constexpr std::string_view kLocatedTraces = "/api/4.0/mlflow/traces/{}/";
 constexpr auto kMethods = std::to_array<std::string_view>({"GET", "POST", "PUT", "PATCH", "DELETE"});
 
 std::string_view next_segment(std::string_view& path) {
@@ -92,8 +114,14 @@ void serve(Api& api, const Request& request, Reply reply) {
   std::vector<std::string_view> parts;
   const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
   for (const ApiRoute& route : kRoutes)
-    if (route.method == method && matches(route.path, request.path, parts))
-      return route.handler(api, call_of(request, std::move(parts)), std::move(reply));
+    if (route.method == method && matches(route.path, request.path, parts)) {
+      auto call = call_of(request, std::move(parts));
+      if (route.path.starts_with(kLocatedTraces)) {
+        call.location = call.parts.front();
+        call.parts.erase(call.parts.begin());
+      }
+      return route.handler(api, call, std::move(reply));
+    }
   reply(not_served(request.method, request.path));
 }
 
@@ -110,6 +138,15 @@ std::vector<Endpoint> mlflow_endpoints(Api& api) {
     for (const auto method : kMethods) add(method, prefix, Audience::loopback);
   add("GET", "/version", Audience::loopback);
   add("GET", "/health", Audience::everyone);
+  add("GET", "/.well-known/databricks-config", Audience::everyone);
+  add("GET", "/oidc/.well-known/oauth-authorization-server", Audience::everyone);
+  add("POST", "/oidc/v1/token", Audience::loopback);
+  for (const auto& [method, what] : {std::pair("PUT", Signed::write), std::pair("GET", Signed::read)}) {
+    add(method, kStoragePath, Audience::everyone);
+    endpoints.back().admits = [&api, what](std::string_view path, std::string_view query) {
+      return api.signer.check(path, query, what, api.now_ms()).has_value();
+    };
+  }
   return endpoints;
 }
 

@@ -13,7 +13,7 @@ Response no_such_trace(const TraceId& id) {
 
 void append_edit(Api& api, const Call& call, const TraceId& id, const mlflow::TraceEdit& edit,
                  Response answer, Reply reply, std::uint64_t idempotency) {
-  auto entry = api.entry(call, RecordKind::trace_edit, encode(edit), id);
+  auto entry = api.entry(call, RecordKind::trace_edit, encode(edit), id, route_of(call));
   entry.header.idempotency_id = idempotency;
   std::vector<spool::Entry> entries;
   entries.push_back(std::move(entry));

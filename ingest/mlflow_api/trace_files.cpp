@@ -76,6 +76,8 @@ void read_attachment(Api& api, const TraceId& trace, const std::string& path, Re
 
 }  // namespace
 
+bool is_file_of_a_trace(std::string_view path) { return path == kSpans || is_attachment(path); }
+
 void keep_file(Api& api, const Call& call, const TraceId& trace, const std::string& experiment,
                const std::string& path, Reply reply) {
   Route route;

@@ -5,6 +5,9 @@
 
 namespace spanferry::ingest {
 
+// traces.json or attachments/ID.
+bool is_file_of_a_trace(std::string_view path);
+
 // Keeps the call's body as the trace's `path`: traces.json or attachments/ID. 400 for other paths, and for a
 // span file that cannot be read.
 void keep_file(Api& api, const Call& call, const TraceId& trace, const std::string& experiment,

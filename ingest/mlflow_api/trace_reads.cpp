@@ -34,12 +34,22 @@ struct Batch {
   Api& api;
   std::vector<TraceId> ids;
   Reader reader;
+  std::string location;  // of V4; empty: V3
   Reply reply;
   std::size_t next = 0;
   bool partial = false;
   std::string body;
   std::unique_ptr<JsonWriter> json;
 };
+
+void write_one(Batch& batch, const LocalTrace& trace) {
+  if (batch.location.empty()) return write_whole(*batch.json, batch.api, trace, batch.reader);
+  batch.json->begin_object().key("trace_info");
+  write_trace_info_v4(*batch.json, trace, batch.location);
+  batch.json->key("spans");
+  write_otlp_spans(*batch.json, trace.spans);
+  batch.json->end_object();
+}
 
 void read_next(std::shared_ptr<Batch> batch) {
   if (batch->next == batch->ids.size()) {
@@ -52,8 +62,7 @@ void read_next(std::shared_ptr<Batch> batch) {
   whole_trace(batch->api, id, [batch](Result<KnownTrace> known) {
     if (!known) return batch->reply(answer_of(known.error()));
     batch->partial = batch->partial || known->partial;
-    if (known->trace && known->trace->exists())
-      write_whole(*batch->json, batch->api, *known->trace, batch->reader);
+    if (known->trace && known->trace->exists()) write_one(*batch, *known->trace);
     read_next(batch);
   });
 }
@@ -103,11 +112,33 @@ void get_trace(Api& api, const Call& call, Reply reply) {
       });
 }
 
+void get_trace_info_v4(Api& api, const Call& call, Reply reply) {
+  const auto id = id_of(call);
+  if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  known_trace(
+      api, *id, [](const LocalTrace&) { return false; },
+      [id = *id, location = std::string(call.location),
+       reply = std::move(reply)](Result<KnownTrace> known) mutable {
+        if (!known) return reply(answer_of(known.error()));
+        Response answer = no_such_trace(id);
+        if (known->trace && known->trace->exists()) {
+          answer = json_answer("");
+          JsonWriter json(answer.body);
+          json.begin_object().key("trace").begin_object().key("trace_info");
+          write_trace_info_v4(json, *known->trace, location);
+          json.end_object().end_object();
+        }
+        if (known->partial) mark_partial(answer);
+        reply(std::move(answer));
+      });
+}
+
 void batch_get_traces(Api& api, const Call& call, Reply reply) {
   const auto names = call.parameters("trace_ids");
   if (names.empty()) return reply(missing("trace_ids"));
   if (names.size() > kMaxBatch) return reply(invalid(fmt::format("at most {} trace_ids", kMaxBatch)));
-  auto batch = std::make_shared<Batch>(api, std::vector<TraceId>{}, call.reader, std::move(reply));
+  auto batch = std::make_shared<Batch>(api, std::vector<TraceId>{}, call.reader, std::string(call.location),
+                                       std::move(reply));
   for (const std::string& name : names)
     if (const auto id = mlflow::parse_trace_id(name)) batch->ids.push_back(*id);
   batch->json = std::make_unique<JsonWriter>(batch->body);

@@ -1,6 +1,7 @@
 """An app with MLflow's own client, as its users write one; what it held and what it read back, as JSON on its last
 line. The client's settings come from the environment. argv: the experiment, and what to leave out."""
 import json
+import os
 import sys
 import time
 
@@ -63,7 +64,12 @@ def main(experiment, *leave_out):
     def keep(name, trace_id):
         out[name] = trace_id
 
-    mlflow.set_experiment(experiment)
+    if "APP_TABLES" in os.environ:
+        from mlflow.entities.trace_location import UnityCatalog
+
+        mlflow.set_experiment(experiment, trace_location=UnityCatalog(*os.environ["APP_TABLES"].split(".")))
+    else:
+        mlflow.set_experiment(experiment)
     chat("What is my balance? 残高", "req-1")
     keep("chat", mlflow.get_last_active_trace_id())
     try:

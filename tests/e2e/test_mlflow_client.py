@@ -27,7 +27,8 @@ def check_chat(out):
     assert info["trace_id"] == out["chat"]
     assert info["client_request_id"] == "req-1"
     assert info["state"] == "OK"
-    assert info["experiment_id"] == out["experiment"][0]
+    if not out["chat"].startswith("trace:/"):  # those in tables are in no experiment
+        assert info["experiment_id"] == out["experiment"][0]
     assert info["tags"] == {"mlflow.traceName": "chat", "mlflow.trace.session": "session-1", "environment": "production", "kept": "ünï"}
     assert info["metadata"]["mlflow.trace.user"] == "jane"
     assert json.loads(info["metadata"]["mlflow.trace.tokenUsage"])["total_tokens"] == 18
@@ -75,6 +76,66 @@ def test_an_app_reads_back_what_it_wrote(daemon):
     status = d.status()
     assert status["accepted"]["spans"] == 5
     assert status["accepted"]["requests"] > 10, "edits count too"
+
+
+@pytest.mark.parametrize("credential", [
+    {"DATABRICKS_TOKEN": "any"},
+    {"DATABRICKS_CLIENT_ID": "any", "DATABRICKS_CLIENT_SECRET": "any"},
+], ids=["token", "oauth"])
+def test_an_app_that_believes_it_talks_to_a_workspace_reads_back_what_it_wrote(daemon, credential):
+    d = daemon()
+    out = run_app("shop", MLFLOW_TRACKING_URI="databricks", DATABRICKS_HOST=d.url, **credential)
+    check_app(out)
+    d.sent.acknowledged += 5
+    assert d.status()["accepted"]["spans"] == 5
+
+
+def test_tables_of_unity_catalog_are_taken_and_read_back(daemon):
+    d = daemon()
+    out = run_app("shop", "delete", MLFLOW_TRACKING_URI="databricks", DATABRICKS_HOST=d.url, DATABRICKS_TOKEN="any",
+                  APP_TABLES="main.genai.chat")
+    check_chat(out)
+    check_failed(out)
+    d.sent.acknowledged += 5
+    assert d.status()["accepted"]["spans"] == 5
+
+
+def test_an_address_for_a_file_is_good_for_that_file_alone(daemon):
+    d = daemon()
+    trace_id = "tr-" + "7" * 32
+    info = {"trace_id": trace_id, "state": "OK"}
+    requests.post(f"{d.url}/api/3.0/mlflow/traces", json={"trace": {"trace_info": info}}, timeout=30).raise_for_status()
+    upload = requests.get(f"{d.url}/api/2.0/mlflow/traces/{trace_id}/credentials-for-data-upload", {"path": "attachments/one"}, timeout=30)
+    address = upload.json()["credential_info"]["signed_uri"]
+    assert requests.put(address, b"bytes", timeout=30).status_code == 200
+    for wrong in (address.replace("/one", "/two"), address.replace(trace_id, "tr-" + "8" * 32), address.replace("sig=", "sig=0"),
+                  address.replace("expires=", "expires=9"), address.split("?")[0]):
+        assert requests.put(wrong, b"bytes", timeout=30).status_code == 403, wrong
+    assert requests.get(address, timeout=30).status_code == 403, "it is for writing"
+    d.kill()
+    d.start()
+    assert requests.put(address, b"more", timeout=30).status_code == 200, "its client would not ask for another"
+    download = requests.get(f"{d.url}/api/2.0/mlflow/traces/{trace_id}/credentials-for-data-download", {"path": "attachments/one"}, timeout=30)
+    assert requests.get(download.json()["credential_info"]["signed_uri"], timeout=30).content == b"more"
+    unknown = requests.get(f"{d.url}/api/2.0/mlflow/traces/tr-{'9' * 32}/credentials-for-data-upload", timeout=30)
+    assert (unknown.status_code, unknown.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_with_a_destination_that_is_away_the_app_goes_on(daemon):
+    """It was never reached: the experiment gets a provisional id, and everything is there to be read."""
+    server = {"name": "server", "kind": "mlflow", "url": "http://127.0.0.1:9", "experiment": "configured"}
+    d = daemon(destinations=[server])
+    out = run_app("shop", MLFLOW_TRACKING_URI=d.url)
+    check_app(out)
+    assert int(out["experiment"][0]) >= 9200000000000000000
+    d.kill()
+    d.start()
+    by_name = requests.get(f"{d.url}/api/2.0/mlflow/experiments/get-by-name", {"experiment_name": "shop"}, timeout=30)
+    assert by_name.json()["experiment"]["experiment_id"] == out["experiment"][0]
+    read = requests.get(f"{d.url}/api/3.0/mlflow/traces/get", {"trace_id": out["chat"]}, timeout=30)
+    assert len(read.json()["trace"]["spans"]) == 2
+    assert read.headers["X-Spanferry-Partial"]
+    d.sent.acknowledged += 5
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(daemon):
