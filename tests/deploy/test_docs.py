@@ -53,7 +53,7 @@ def test_systemd(base_root, deb, scratch):
 def tree(scratch):
     """A copy of what the commands touch, so that the tree itself stays as it is."""
     for folder in ("deploy", "tests", "bench"):
-        shutil.copytree(ROOT / folder, scratch / folder)
+        shutil.copytree(ROOT / folder, scratch / folder, ignore=shutil.ignore_patterns("node_modules"))
     shutil.copy(ROOT / "pytest.ini", scratch)
     return scratch
 

@@ -4,7 +4,7 @@ import os
 import pathlib
 
 import pytest
-from beside import acknowledged, run_app, wait_until_all_are_stored
+from beside import PROGRAMS, acknowledged, run_app, wait_until_all_are_stored
 from manifests import daemon_of, documents
 from programs import ROOT
 from waiting import wait_until
@@ -73,20 +73,21 @@ def test_a_read_only_root_without_a_volume_is_told_and_not_survived(certified, s
     assert "/var/lib/spanferry" in one.log(), one.log()
 
 
-def test_an_app_and_its_sidecar_may_be_killed(certified, sidecar, trusting, pod, scratch):
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_an_app_and_its_sidecar_may_be_killed(certified, sidecar, trusting, pod, scratch, language):
     workspace = certified("x")
     one = sidecar(**guided(trusting, workspace))
     one.wait_until_healthy()
     rights = dict(line.split(":\t") for line in pathlib.Path(f"/proc/{one.pid}/status").read_text().splitlines())
     assert set(rights["Uid"].split()) == {"65532"} and int(rights["CapEff"], 16) == 0 and rights["NoNewPrivs"] == "1"
     first, second = scratch / "ledger-1", scratch / "ledger-2"
-    app = run_app(pod, first)
+    app = run_app(pod, first, language=language)
     wait_until(lambda: len(acknowledged(first)) > 20, lambda: one.log())
     app.kill()
     app.wait()
     wait_until_all_are_stored(workspace, first)
 
-    app = run_app(pod, second)
+    app = run_app(pod, second, language=language)
     wait_until(lambda: len(acknowledged(second)) > 20, "acknowledged spans")
     one.kill()
     so_far = len(acknowledged(second))
@@ -138,7 +139,8 @@ def test_a_pod_is_never_unready_for_its_workspace_and_takes_a_new_token_by_itsel
     assert one.stop() == 0
 
 
-def test_both_told_to_stop_at_one_moment_lose_nothing(certified, sidecar, trusting, pod, scratch, soak):
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_both_told_to_stop_at_one_moment_lose_nothing(certified, sidecar, trusting, pod, scratch, soak, language):
     workspace = certified("x")
     one = sidecar(**guided(trusting, workspace))
     ledgers = []
@@ -147,7 +149,7 @@ def test_both_told_to_stop_at_one_moment_lose_nothing(certified, sidecar, trusti
             one.start()
         one.wait_until_healthy()
         ledgers.append(scratch / f"ledger-{turn}")
-        app = run_app(pod, ledgers[-1], seconds_after=3.0 * (turn + 1) / 20 if soak else 3.0)
+        app = run_app(pod, ledgers[-1], 3.0 * (turn + 1) / 20 if soak else 3.0, language)
         wait_until(lambda: len(acknowledged(ledgers[-1])) > 10, lambda: one.log())
         app.terminate()
         assert one.stop() == 0, one.log()
@@ -155,4 +157,4 @@ def test_both_told_to_stop_at_one_moment_lose_nothing(certified, sidecar, trusti
         assert report == {"refused": 0, "connection_failures": 0}, (turn, report)
     one.start().wait_until_healthy()
     wait_until_all_are_stored(workspace, *ledgers)
-    print(f"{len(ledgers)} stops, {len(acknowledged(*ledgers))} acknowledged traces, all stored")
+    print(f"{language}: {len(ledgers)} stops, {len(acknowledged(*ledgers))} acknowledged traces, all stored")
