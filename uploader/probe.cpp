@@ -61,6 +61,7 @@ class Probe {
                     endpoint->scheme == "https" ? "; its certificate is trusted" : ""));
     tell_clock(*answer);
     if (has_credential) tell_answer(*answer);
+    if (!table_.empty()) co_await tell_table();
   }
 
   std::vector<Finding> take() { return std::move(findings_); }
@@ -195,6 +196,7 @@ class Probe {
       case Ruling::done:
         return tell_done(answer);
       case Ruling::auth:
+      case Ruling::forbidden:
         return add(Grade::fail, "credential",
                    fmt::format("{} is refused: {}", credential_name(settings_), reason),
                    "give it a valid one; check too that it is meant for this address");
@@ -237,6 +239,46 @@ class Probe {
         names_experiment()
             ? fmt::format("experiment {} is there, id {}", experiment_name(), described->experiment.id)
             : std::string("the server's default experiment (id 0)"));
+    table_ = described->experiment.unity_catalog_table;
+  }
+
+  // Where a linked experiment keeps its traces: a request without spans shows whether the table is there and
+  // open to this credential (CONTRACT 2.3).
+  asio::awaitable<void> tell_table() {
+    net::HttpRequest request;
+    request.url = join_url(settings_.url, "/api/2.0/otel/v1/traces");
+    request.headers.emplace_back("Content-Type", "application/x-protobuf");
+    request.headers.emplace_back("X-Databricks-UC-Table-Name", table_);
+    const Answer answer = co_await ask(std::move(request));
+    if (!answer) {
+      add(Grade::warn, "table", fmt::format("Unity Catalog table {}: {}", table_, answer.error().sentence),
+          "spans wait on disk and go when it answers; look at the workspace itself");
+      co_return;
+    }
+    const std::string code = answer->status < 300 ? std::string() : error_code_of(answer->body);
+    const std::string reason =
+        reason_of(answer->status, code, excerpt_of(surface_, answer->body, credential_.secrets));
+    switch (rule(surface_, answer->status, code)) {
+      case Ruling::done:
+        add(Grade::ok, "table", fmt::format("the experiment's Unity Catalog table {} takes spans", table_));
+        break;
+      case Ruling::auth:
+      case Ruling::forbidden:
+        add(Grade::fail, "table",
+            fmt::format("{} may not write to the experiment's Unity Catalog table {}: {}",
+                        credential_name(settings_), table_, reason),
+            "grant its owner USE CATALOG, USE SCHEMA, SELECT and MODIFY there");
+        break;
+      case Ruling::not_found:
+        add(Grade::fail, "table",
+            fmt::format("the experiment's Unity Catalog table {} is not there: {}", table_, reason),
+            "link the experiment to a table that exists, or name another experiment");
+        break;
+      default:
+        add(Grade::warn, "table",
+            fmt::format("the experiment's Unity Catalog table {} answers {}", table_, reason),
+            "send one span (`spanferry send FILE`) and look at `spanferry status`");
+    }
   }
 
   void tell_credential() {
@@ -265,6 +307,7 @@ class Probe {
   net::HttpClient client_;
   AccessToken access_token_;  // where the credential is a service principal's
   Credential credential_;
+  std::string table_;  // in Unity Catalog, of an experiment that is linked to it
   std::vector<Finding> findings_;
 };
 

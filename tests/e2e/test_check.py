@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import urllib.request
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -206,6 +207,42 @@ def test_https_where_http_is_spoken(setup, workspace):
 def test_an_experiment_that_is_missing_and_may_not_be_made(setup, workspace):
     fails(check(setup(databricks(workspace.url, create_experiment=False)), 1),
           "destination w: experiment", "/Shared/app does not exist", "`create_experiment: true`")
+
+
+def linked(workspace):
+    """With an experiment that keeps its traces in a Unity Catalog table, as the client links one."""
+
+    def call(path, body):
+        headers = {"Authorization": "Bearer x", "Content-Type": "application/json"}
+        request = urllib.request.Request(workspace.url + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    prefix = {"uc_table_prefix": {"catalog_name": "main", "schema_name": "traces", "table_prefix": "app"}}
+    experiment = call("/api/2.0/mlflow/experiments/create", {"name": "/Shared/app"})["experiment_id"]
+    call("/api/5.0/mlflow/tracing/locations", prefix)
+    call(f"/api/5.0/mlflow/experiments/{experiment}/trace-location:link", {"experiment_id": experiment, **prefix})
+    return databricks(workspace.url)
+
+
+def test_an_experiment_whose_traces_are_in_unity_catalog(setup, workspace):
+    found = check(setup(linked(workspace)), 0)
+    assert found["destination w: table"]["grade"] == "ok"
+    assert "takes spans" in found["destination w: table"]["text"] and "main.traces.app_otel_spans" in found["destination w: table"]["text"]
+    assert not workspace.state.uc_rows, "it got none"
+
+
+def test_a_table_that_is_not_there(setup, workspace):
+    destination = linked(workspace)
+    workspace.state.locations.clear()
+    fails(check(setup(destination), 1), "destination w: table", "is not there", "a table that exists")
+
+
+def test_a_table_that_the_credential_may_not_write_to(setup, workspace):
+    destination = linked(workspace)
+    workspace.state.faults.append({"match": "otel/v1/traces", "count": -1, "status": 403,
+                                   "body": json.dumps({"error_code": "PERMISSION_DENIED", "message": "no"})})
+    fails(check(setup(destination), 1), "destination w: table", "may not write", "USE SCHEMA")
 
 
 def test_no_experiment_for_a_workspace(setup, workspace):
