@@ -54,6 +54,27 @@ def test_it_does_not_start_where_the_least_does_not_fit(group, daemon):
     assert "needs at least" in done.stderr, done.stderr
 
 
+def test_the_limits_of_version_2_count_from_the_group_up_to_its_slice(daemon, scratch):
+    """As a kubelet sets them. The files are ours: memory may belong to version 1 on the machine that tests."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("mounts may not be made here")
+    tree, own = scratch / "cgroup", scratch / "own"
+    (tree / "kubepods.slice/pod.slice/app.scope").mkdir(parents=True)
+    own.write_text("0::/kubepods.slice/pod.slice/app.scope\n")
+    for group, limit in (("", "max"), ("kubepods.slice", str(4 << 30)), ("kubepods.slice/pod.slice", str(96 * MIB)),
+                         ("kubepods.slice/pod.slice/app.scope", "max")):
+        (tree / group / "memory.max").write_text(f"{limit}\n")
+    within = ["unshare", "--mount", "sh", "-c",
+              'mount --bind "$0" /sys/fs/cgroup && mount --bind "$1" /proc/$$/cgroup && shift && exec "$@"', tree, own]
+    d = daemon(within=within)
+    assert "the memory limit is 96.0 MiB (/sys/fs/cgroup/kubepods.slice/pod.slice/memory.max)" in d.log(), d.log()
+    d.stop()
+    (tree / "kubepods.slice/pod.slice/app.scope/memory.max").write_text(str(40 * MIB))
+    done = subprocess.run([*within, BINARY, "run", "--config", d.directory / "spanferry.yaml"], env=d.env,
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and "app.scope/memory.max" in done.stderr, done.stderr
+
+
 def test_it_lives_in_96_mebibytes_while_its_destination_comes_and_goes(group, daemon, load_sink, scratch, soak):
     seconds = 60 * float(os.environ.get("SPANFERRY_SOAK_MINUTES", 30)) if soak else 6
     limited = group(96 * MIB)
@@ -84,6 +105,8 @@ def test_it_lives_in_96_mebibytes_while_its_destination_comes_and_goes(group, da
     settled = memory[len(memory) // 3:]
     growth = slope(settled) * 3600 if len(settled) > 2 else 0.0
     peak = d.memory_mib("VmHWM")
+    tenths = [memory[i * len(memory) // 10][1] for i in range(10)] if len(memory) >= 10 else [m for _, m in memory]
+    print("anonymous, a tenth of the time apart: " + " ".join(f"{m:.1f}" for m in tenths) + " MiB")
     print(f"spans {sum(r['acknowledged'] for r in results)}, rounds {len(ledgers)}, peak resident {peak:.1f} MiB, "
           f"anonymous first {memory[0][1]:.1f} last {memory[-1][1]:.1f} most {max(m for _, m in memory):.1f} MiB, "
           f"slope {growth:.2f} MiB/h, descriptors {min(files)} to {max(files)}, last {files[-1]}")
