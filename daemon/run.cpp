@@ -156,9 +156,10 @@ class Daemon {
   }
 
   Result<> open_mlflow_api(std::vector<ingest::Endpoint>& served) {
-    if (!settings_.ingest.mlflow_api.served) return {};
     mlflow_api_ = std::make_unique<ingest::Api>(*spool_, &far_side_, mlflow_api_settings(settings_));
     if (auto loaded = mlflow_api_->load(); !loaded) return std::unexpected(loaded.error().in("spool"));
+    served.push_back(ingest::feedback_endpoint(*mlflow_api_));
+    if (!settings_.ingest.mlflow_api.served) return {};
     for (auto& endpoint : ingest::mlflow_endpoints(*mlflow_api_)) served.push_back(std::move(endpoint));
     return {};
   }

@@ -85,5 +85,7 @@ std::uint64_t idempotency_id(const Call& call);
 
 // All paths of the API, for the doors' table.
 std::vector<Endpoint> mlflow_endpoints(Api& api);
+// POST /api/spanferry/v1/feedback, which is there without the MLflow API too.
+Endpoint feedback_endpoint(Api& api);
 
 }  // namespace spanferry::ingest

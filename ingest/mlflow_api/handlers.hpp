@@ -57,6 +57,9 @@ void make_table_location(Api& api, const Call& call, Reply reply);
 void read_table_location(Api& api, const Call& call, Reply reply);
 void link_table_location(Api& api, const Call& call, Reply reply);
 
+// feedback.cpp
+void give_feedback(Api& api, const Call& call, Reply reply);
+
 // trace_reads.cpp
 void get_trace_info(Api& api, const Call& call, Reply reply);
 void get_trace(Api& api, const Call& call, Reply reply);

@@ -127,6 +127,13 @@ void serve(Api& api, const Request& request, Reply reply) {
 
 }  // namespace
 
+Endpoint feedback_endpoint(Api& api) {
+  return {"POST", "/api/spanferry/v1/feedback", Audience::loopback,
+          [&api](const Request& request, Reply reply) {
+            give_feedback(api, call_of(request, {}), std::move(reply));
+          }};
+}
+
 std::vector<Endpoint> mlflow_endpoints(Api& api) {
   std::vector<Endpoint> endpoints;
   const auto add = [&](std::string_view method, std::string_view path, Audience audience) {

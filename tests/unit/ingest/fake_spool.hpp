@@ -103,15 +103,23 @@ class FakeSpool final : public spool::Spool {
   void forget(const std::string&, std::move_only_function<void(Result<>)> done) override { done({}); }
   void retain(const spool::Settings&) override {}
   void hold_routes(const std::string&, std::vector<Route>) override {}
-  void put(std::string, std::string, std::move_only_function<void(Result<>)> done) override {
+  void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override {
     {
       const std::lock_guard lock(mutex_);
+      values_.insert_or_assign(std::move(key), std::move(value));
       queue_.push_back({{}, {}, std::move(done)});
     }
     changed_.notify_all();
   }
-  void erase(std::string) override {}
-  Result<std::optional<std::string>> load(std::string_view) override { return std::nullopt; }
+  void erase(std::string key) override {
+    const std::lock_guard lock(mutex_);
+    values_.erase(key);
+  }
+  Result<std::optional<std::string>> load(std::string_view key) override {
+    const std::lock_guard lock(mutex_);
+    const auto it = values_.find(std::string(key));
+    return it == values_.end() ? std::nullopt : std::optional(it->second);
+  }
   Result<std::vector<spool::DeadLetter>> dead_letters(std::string_view, std::size_t limit) override {
     return std::vector(letters_.begin(),
                        letters_.begin() + static_cast<std::ptrdiff_t>(std::min(limit, letters_.size())));
@@ -195,6 +203,7 @@ class FakeSpool final : public spool::Spool {
   std::deque<Waiting> queue_;
   std::vector<Record> records_;
   std::map<TraceId, std::vector<Seq>> index_;
+  std::map<std::string, std::string> values_;
   std::vector<spool::TraceSummary> summaries_;
   std::vector<spool::DeadLetter> letters_;
   std::optional<Error> refusal_;
