@@ -14,7 +14,7 @@ from machine import BASE, HERE, Machine, build_deb
 from programs import ROOT
 
 UNREACHABLE = 3  # exit code of base_root.sh
-TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-shlibdeps", "buildah", "setpriv")
+TOOLS = ("ip", "debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-shlibdeps", "buildah", "setpriv")
 
 
 def pytest_collection_modifyitems(items):
@@ -86,7 +86,7 @@ def image(base_root, deb):
     for old in package.glob("*.deb"):
         old.unlink()
     shutil.copy(deb, package)
-    one = Image(base_root, deb)
+    one = Image(base_root)
     yield one
     one.close()
 

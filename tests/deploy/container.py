@@ -7,13 +7,12 @@ import signal
 import socket
 import struct
 import subprocess
+import uuid
 
 from machine import network_of
 from programs import ROOT
 from waiting import wait_until
 
-BASE_IMAGE = "localhost/spanferry-test-base"
-IMAGE = "localhost/spanferry-test"
 BUILDAH = ("buildah", "--storage-driver", "vfs")
 
 
@@ -24,17 +23,19 @@ def buildah(*arguments, **more):
 
 
 class Image:
-    """The image of the Dockerfile, with the package that is built already instead of one compiled inside."""
+    """The image of the Dockerfile, with the package that is built already (build/deb) or one compiled inside. volumes:
+    what its build sees of this machine."""
 
-    def __init__(self, base_root, deb):
-        self.working = []
+    def __init__(self, base_root, package="prebuilt", volumes=()):
+        self.name = f"localhost/spanferry-test-{package}-{uuid.uuid4().hex[:8]}"  # others may build beside us
+        self.working, self.base = [], f"{self.name}-base"
         base = self._from("scratch")
         buildah("copy", "-q", base, base_root, "/")
-        buildah("commit", "-q", base, BASE_IMAGE)
-        buildah("bud", "--format", "docker", "--isolation", "chroot",
-                "--network", "host", "--pull-never", "--build-arg", f"BASE={BASE_IMAGE}",
-                "--build-arg", "PACKAGE=prebuilt", "-t", IMAGE, ROOT)
-        container = self._from("--pull-never", IMAGE)
+        buildah("commit", "-q", base, self.base)
+        buildah("bud", "--format", "docker", "--isolation", "chroot", *(f"--volume={v}" for v in volumes),
+                "--network", "host", "--pull-never", "--build-arg", f"BASE={self.base}",
+                "--build-arg", f"PACKAGE={package}", "-t", self.name, ROOT)
+        container = self._from("--pull-never", self.name)
         self.root = pathlib.Path(buildah("mount", container))
         for point in ("proc", "mnt", "run"):  # as every runtime does
             (self.root / point).mkdir(exist_ok=True)
@@ -44,7 +45,7 @@ class Image:
         return self.working[-1]
 
     def inspect(self):
-        return json.loads(buildah("inspect", "--type", "image", IMAGE))
+        return json.loads(buildah("inspect", "--type", "image", self.name))
 
     def size_bytes(self):
         return sum(p.lstat().st_size for p in self.root.rglob("*") if p.is_file() and not p.is_symlink())
@@ -52,7 +53,7 @@ class Image:
     def close(self):
         for container in reversed(self.working):
             subprocess.run([*BUILDAH, "rm", container], capture_output=True)
-        for image in (IMAGE, BASE_IMAGE):
+        for image in (self.name, self.base):
             subprocess.run([*BUILDAH, "rmi", "-f", image], capture_output=True)
 
 
@@ -86,7 +87,7 @@ root=$1 writable=$2; shift 2
 mount --rbind "$root" "$root"
 cd "$root"
 while [ "$1" != -- ]; do
-  mkdir -p "$root/$2" 2>/dev/null || true
+  if [ -d "$1" ]; then mkdir -p "$root/$2" 2>/dev/null || true; else : >>"$root/$2"; fi
   mount --bind "$1" "$root/$2"
   shift 2
 done
@@ -99,11 +100,12 @@ exec setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,+sys_chroot,+set
 
 
 class Container:
-    """The image's ENTRYPOINT and CMD as process 1. `mounts`: outside → inside."""
+    """The image's ENTRYPOINT and CMD as process 1. `mounts`: outside → inside, files or directories. `within`: a command
+    that execs the rest of its line."""
 
-    def __init__(self, root, pod, log, env=None, mounts=None, writable=False):
+    def __init__(self, root, pod, log, env=None, mounts=None, writable=False, within=()):
         self.root, self.pod, self.log_path = root, pod, pathlib.Path(log)
-        self.env, self.mounts, self.writable = env or {}, mounts or {}, writable
+        self.env, self.mounts, self.writable, self.within = env or {}, mounts or {}, writable, within
         self.process = self.pid = None
         if writable:  # a layer over the image, as without --read-only
             self.root = self.log_path.with_suffix(".layer")
@@ -117,7 +119,7 @@ class Container:
         pairs = [str(p) for pair in self.mounts.items() for p in pair]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                ["nsenter", "-t", str(self.pod.pause.pid), "-n", "unshare", "--mount", "--pid", "--ipc", "--uts",
+                [*self.within, "nsenter", "-t", str(self.pod.pause.pid), "-n", "unshare", "--mount", "--pid", "--ipc", "--uts",
                  "--fork", "--kill-child", "sh", "-c", RUN, "sh", self.root, "rw" if self.writable else "ro",
                  *pairs, "--", "/usr/bin/spanferry", "run"],
                 env={"PATH": os.environ["PATH"], **self.env}, stdout=log, stderr=log,
@@ -163,6 +165,8 @@ class Container:
 
     def close(self):
         if self.process and self.process.poll() is None:
+            if self.pid:  # that of another user does not end with its parent
+                os.kill(self.pid, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
         if self.writable:

@@ -1,4 +1,5 @@
-"""The compose files: valid, with time enough to stop, and the sidecar of each runs with what they set."""
+"""The compose files: valid, with time enough to stop, and what they set is a configuration. test_image.py runs them."""
+import json
 import os
 import re
 import subprocess
@@ -52,3 +53,16 @@ def test_what_the_file_sets_is_a_valid_configuration_of_the_image(path, scratch)
         assert "0.0.0.0" in listens and re.search(r"listen.token_file +/run/secrets/listen-token", done.stdout)
     assert re.search(r"destination env.url +http://mlflow:5000", done.stdout)
     assert done.stderr == ""
+
+
+def test_the_app_in_node_is_made_of_what_is_tested():
+    packages = [json.loads((folder / "package.json").read_text())["dependencies"] for folder in (FOLDER / "app", ROOT / "tests")]
+    assert packages[0] == packages[1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_the_app_is_stopped_before_the_daemon_and_the_daemon_before_the_server(path):
+    services = yaml.safe_load(path.read_text())["services"]
+    assert "spanferry" in services["app"]["depends_on"] and "mlflow" in services["spanferry"]["depends_on"]
+    owners = {s["network_mode"].removeprefix("service:") for s in services.values() if "network_mode" in s}
+    assert not owners & {"app", "spanferry"}, "who restarts takes the network along"

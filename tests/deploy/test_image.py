@@ -2,14 +2,21 @@
 import json
 import os
 import pathlib
+import re
+import shutil
+import subprocess
 
 import pytest
-from beside import PROGRAMS, acknowledged, run_app, wait_until_all_are_stored
+from beside import PROGRAMS, acknowledged, need, run_app, wait_until_all_are_stored
+from composition import Composition
+from container import Container, Image
+from daemon import BINARY
 from manifests import daemon_of, documents
 from programs import ROOT
 from waiting import wait_until
 
 pytestmark = pytest.mark.machine
+CACHE_OF_ITS_BUILD = pathlib.Path("/root") / ".cache/ccache"
 GUIDE = {  # what the guide sets for an app, moved to the sidecar
     "DATABRICKS_TOKEN": "x", "MLFLOW_TRACKING_URI": "databricks",
     "MLFLOW_EXPERIMENT_NAME": "/Shared/production-genai-app", "APP_VERSION": "1.0.0",
@@ -18,6 +25,17 @@ GUIDE = {  # what the guide sets for an app, moved to the sidecar
 
 def guided(trusting, workspace, **more):
     return {"env": GUIDE | trusting["env"] | {"DATABRICKS_HOST": workspace.url} | more, "mounts": trusting["mounts"]}
+
+
+def check_contents(image):
+    programs = {str(p.relative_to(image.root)) for p in image.root.rglob("*")
+                if p.is_file() and p.stat().st_mode & 0o111 and ".so" not in p.name}
+    assert programs == {"usr/bin/spanferry"}, programs
+    assert (image.root / "etc/ssl/certs/ca-certificates.crt").stat().st_size > 100_000
+    assert not [p for p in image.root.rglob("*") if p.is_file() and p.stat().st_mode & 0o6000]
+    size = image.size_bytes() / 1e6
+    print(f"image {image.name}: {size:.1f} MB")
+    assert size < 64
 
 
 def test_it_is_small_and_has_neither_shell_nor_root(image):
@@ -29,14 +47,7 @@ def test_it_is_small_and_has_neither_shell_nor_root(image):
     assert settings["Healthcheck"]["Test"] == ["CMD", "/usr/bin/spanferry", "status", "--ready"]
     assert set(settings["ExposedPorts"]) == {"4318/tcp", "4319/udp"}
     assert settings["Labels"]["org.opencontainers.image.title"] == "spanferry"
-    programs = {str(p.relative_to(image.root)) for p in image.root.rglob("*")
-                if p.is_file() and p.stat().st_mode & 0o111 and ".so" not in p.name}
-    assert programs == {"usr/bin/spanferry"}, programs
-    assert (image.root / "etc/ssl/certs/ca-certificates.crt").stat().st_size > 100_000
-    assert not [p for p in image.root.rglob("*") if p.is_file() and p.stat().st_mode & 0o6000]
-    size = image.size_bytes() / 1e6
-    print(f"image: {size:.1f} MB")
-    assert size < 64
+    check_contents(image)
 
 
 def test_the_guides_variables_are_enough_without_a_volume(certified, sidecar, pod, scratch):
@@ -158,3 +169,112 @@ def test_both_told_to_stop_at_one_moment_lose_nothing(certified, sidecar, trusti
     one.start().wait_until_healthy()
     wait_until_all_are_stored(workspace, *ledgers)
     print(f"{language}: {len(ledgers)} stops, {len(acknowledged(*ledgers))} acknowledged traces, all stored")
+
+
+def test_what_its_compiling_stage_makes_runs(base_root, pod, scratch, soak):
+    """The Dockerfile as it is used: with nothing built before. It takes as long as the compiler does."""
+    if not soak:
+        pytest.skip("compiles everything: with --soak")
+    cache = pathlib.Path(os.environ.get("CCACHE_DIR", pathlib.Path.home() / ".cache/ccache"))
+    compiled = Image(base_root, "compiled", [f"{cache}:{CACHE_OF_ITS_BUILD}"] if cache.is_dir() else ())
+    volume = scratch / "volume"
+    volume.mkdir()
+    os.chown(volume, 65532, 65532)
+    one = Container(compiled.root, pod, scratch / "log", mounts={volume: "/var/lib/spanferry"})
+    try:
+        check_contents(compiled)
+        one.start().wait_until_healthy()
+        app = run_app(pod, scratch / "ledger")
+        wait_until(lambda: len(acknowledged(scratch / "ledger")) > 5, lambda: one.log())
+        app.terminate()
+        assert app.wait(30) == 0 and one.stop() == 0, one.log()
+    finally:
+        one.close()
+        compiled.close()
+
+
+@pytest.fixture
+def composed(image, scratch):
+    """Makes a compose file's services run: composed(file, language of the app), with the token that its first lines
+    make."""
+    made = []
+
+    def make(file, language):
+        need(language)
+        folder = scratch / "compose"
+        shutil.copytree(ROOT / "deploy/compose", folder)
+        lines = [line for line in (folder / file).read_text().splitlines() if re.match("#   .*secrets", line)]
+        commands = "\n".join(line.removeprefix("#   ").partition("LISTEN_TOKEN=")[0] for line in lines)
+        subprocess.run(["sh", "-ec", commands], cwd=folder, check=True)
+        token = (folder / "secrets/listen-token").read_text() if lines else None
+
+        def change(services):
+            if language == "node":
+                services["app"]["build"]["dockerfile"] = "node.Dockerfile"
+        made.append(Composition(folder / file, image, scratch, {"LISTEN_TOKEN": token or ""}, change))
+        made[-1].up()
+        return made[-1], token
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def inspected(directory):
+    """Spans in the stopped spool, and what it has to say of its destination."""
+    done = subprocess.run([BINARY, "spool", "inspect", "--json"], capture_output=True, text=True,
+                          env={"SPANFERRY_SPOOL_DIRECTORY": str(directory / "volumes/spool/spool"), "HOME": str(directory)})
+    scan = json.loads(done.stdout)
+    (destination,) = [d for d in scan["destinations"] if d["name"] == "env"]
+    return scan["appended"]["spans"], destination
+
+
+PAIRS = [("service-network.yaml", "python"), ("by-name.yaml", "node"), ("service-network.yaml", "node"), ("by-name.yaml", "python")]
+
+
+@pytest.mark.parametrize("file, language", PAIRS)
+def test_the_whole_of_a_compose_file_runs_and_stops_without_losing_a_span(composed, scratch, file, language, soak):
+    if not soak and (file, language) not in PAIRS[:2]:
+        pytest.skip("the other two pairs: with --soak")
+    c, token = composed(file, language)
+
+    def delivered():
+        return c.ask("/api/spanferry/v1/status", token)["destinations"][0]["accounting"]["delivered"]
+
+    wait_until(lambda: delivered() >= 4, lambda: c.running["spanferry"].log(), 120, every=0.2)
+    wait_until(lambda: c.query_mlflow(
+        "SELECT DISTINCT e.name, t.value FROM trace_info i JOIN experiments e ON e.experiment_id = i.experiment_id "
+        "JOIN trace_tags t ON t.request_id = i.request_id WHERE t.key = 'app_version'"
+    ) == [("production-genai-app", "1.0.0")], "tagged traces in the experiment", 60, every=0.2)
+
+    # Who can reach what.
+    if token:
+        assert c.reaches("app", "spanferry", "senders", 4318) and not c.reaches("app", "mlflow", "workspace", 5000)
+        assert c.ask("/api/spanferry/v1/status") == 401
+    else:
+        assert c.reaches("app", "mlflow", "default", 5000)
+        assert not c.reaches("mlflow", "spanferry", "default", 4318), "it is for the app alone"
+
+    # The sidecar is killed, and started again as the file says.
+    assert c.services["spanferry"]["restart"] == "unless-stopped"
+    c.running["spanferry"].kill()
+    c.running["spanferry"].start().wait_until_healthy()
+    before = delivered()
+    wait_until(lambda: delivered() >= before + 4, lambda: c.running["spanferry"].log(), 90, every=0.2)
+
+    # Stopped in the order that the file leads to: what the app flushes at its end is taken too.
+    assert c.down("app") == {"app": 0}, c.running["app"].log()
+    taken = {t["trace_id"] for t in c.ask("/api/spanferry/v1/traces?limit=1000", token)["traces"]}
+    stopped = c.down(*set(c.services) - {"app"})
+    assert list(stopped).index("spanferry") < list(stopped).index("mlflow") and stopped["spanferry"] == 0, stopped
+    kept, destination = inspected(scratch)
+    assert destination["delivered"] + destination["pending"]["spans"] == kept, destination
+    left = destination["pending"]["spans"]
+    if left:  # a slow server did not take all of it in time: it is on the volume
+        c.up("mlflow", "app-network", "spanferry")
+        c.running["spanferry"].wait_until_healthy()
+        wait_until(lambda: delivered() == kept, lambda: c.running["spanferry"].log(), 120, every=0.2)
+        c.down("spanferry")
+    stored = c.query_mlflow("SELECT trace_id, count(*) FROM spans GROUP BY trace_id")
+    assert {trace.removeprefix("tr-") for trace, _ in stored} == taken and {spans for _, spans in stored} == {2}
+    print(f"{file}, {language}: {len(taken)} traces taken, all of them in MLflow, {left} spans after the next start; {stopped}")
