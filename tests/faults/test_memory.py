@@ -3,6 +3,7 @@ destination does. SPANFERRY_SOAK_MINUTES sets how long it runs with --soak (30).
 import contextlib
 import os
 import random
+import statistics
 import subprocess
 import time
 
@@ -112,7 +113,8 @@ def test_it_lives_in_96_mebibytes_while_its_destination_comes_and_goes(group, da
           f"slope {growth:.2f} MiB/h, descriptors {min(files)} to {max(files)}, last {files[-1]}")
     assert max(files) - min(files) < 40, files
     if soak:
-        over_the_run = abs(slope(settled)) * (settled[-1][0] - settled[0][0])
-        noise = max(m for _, m in settled) - min(m for _, m in settled)
-        assert over_the_run <= max(noise, 4.0), (memory, growth)
-        assert memory[-1][1] <= max(m for _, m in memory[:max(3, len(memory) // 2)]) + 8, memory
+        # With the first third it has warmed up; from then on it stays, by less than a twentieth of its limit.
+        third = len(memory) // 3
+        middle, last = (statistics.mean(m for _, m in part) for part in (memory[third:2 * third], memory[2 * third:]))
+        print(f"anonymous, mean of the middle third {middle:.1f}, of the last {last:.1f} MiB")
+        assert last - middle < 4, (memory, growth)
