@@ -65,9 +65,13 @@ inline constexpr std::uint64_t kViewYieldBytes =
     800ULL << 10;  // appended within one step (20 MB/s): ingest goes first
 inline constexpr std::uint64_t kMaxSummarizedRecords = 100'000;  // kept beyond the trimmed payloads
 inline constexpr std::size_t kMaxTailRecords = 2000;             // read by a list beyond the view's cursor
+inline constexpr std::size_t kGlanceTailRecords = 500;           // of those, looked at in one go
 inline constexpr std::size_t kMaxListedTraces = 1000;
 inline constexpr std::size_t kMaxVisitedSummaries = 50'000;  // looked at for one list
 inline constexpr std::size_t kMaxSummaryTextBytes = 96;
+inline constexpr std::size_t kMaxSummaryBytes = 2048;
+inline constexpr std::size_t kMaxFactsOfTrace = 512;
+inline constexpr std::size_t kGlanceReadAhead = 256U << 10;  // bytes of a table, when all are looked through
 inline constexpr std::size_t kMaxRecordsOfTrace = 10'000;
 
 // --- recovery

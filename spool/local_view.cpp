@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "spool/coding.hpp"
 #include "spool/keys.hpp"
@@ -11,6 +12,9 @@
 
 namespace spanferry::spool {
 namespace {
+
+constexpr TraceId kLastTrace{
+    {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
 rocksdb::WriteOptions derived() {
   rocksdb::WriteOptions options;
@@ -65,7 +69,12 @@ void LocalView::restart() {
   const auto got =
       store->db().Get(rocksdb::ReadOptions(), store->family(Family::traces), view_cursor_key(), &value);
   Seq next = 0;
-  if (got.ok()) next = Decoder(value).varint();
+  if (got.ok()) {
+    Decoder in(value);
+    next = in.varint();
+    // What an earlier version has written is written anew, as far as the records are still there.
+    if (in.at_end() || in.varint() != kSummaryFormat) next = 0;
+  }
   next_ = std::clamp<Seq>(next, parts_.place.first().seq, parts_.hot.end().seq);
 }
 
@@ -86,6 +95,7 @@ bool LocalView::step() {
   const Seq next = std::max(batch->next, from + (batch->records.empty() && batch->gaps.empty() ? 1 : 0));
   std::string cursor;
   put_varint(cursor, next);
+  put_varint(cursor, kSummaryFormat);
   write.Put(family, view_cursor_key(), cursor).PermitUncheckedError();
   const auto writing = parts_.store.writing();
   if (!writing || !store->db().Write(derived(), &write).ok()) return false;
@@ -93,11 +103,8 @@ bool LocalView::step() {
   return next < parts_.hot.end().seq;
 }
 
-// The newest records the view has not come to yet.
-Result<> LocalView::collect_tail(Seq before, std::vector<TraceSummary>& found) const {
-  const Seq next = next_.load();
-  if (before <= next) return {};
-  Seq from = std::max(next, before > kMaxTailRecords ? before - kMaxTailRecords : 0);
+// Of the records the view has not come to yet, those from `from` on.
+Result<> LocalView::collect_tail(Seq from, Seq before, std::vector<TraceSummary>& found) const {
   while (from < before) {
     auto batch = parts_.read(from, kViewStepBytes, before - from);
     if (!batch) return std::unexpected(batch.error());
@@ -116,31 +123,128 @@ Result<std::vector<TraceSummary>> LocalView::list(std::size_t limit, Seq before_
   const Seq end = parts_.hot.end().seq;
   const Seq before = before_seq == 0 ? end : std::min(before_seq, end);
   std::vector<TraceSummary> tail;
-  if (auto collected = collect_tail(before, tail); !collected) return std::unexpected(collected.error());
+  const Seq from = std::max(next_.load(), before > kMaxTailRecords ? before - kMaxTailRecords : 0);
+  if (auto collected = collect_tail(from, before, tail); !collected)
+    return std::unexpected(collected.error());
   Merged merged;
   for (auto it = tail.rbegin(); it != tail.rend(); ++it) merged.add(std::move(*it));
 
   const auto store = parts_.store.access();
   if (!store) return store_is_closed();
   const Seq kept = parts_.positions.summaries;
+  auto& all = merged.all();
+  for (auto& summary : all) complete(*store, summary, kept, end);
+  std::unordered_set<TraceId> hidden;
+  const auto hide = [&hidden](const TraceSummary& summary) {
+    const bool hides = summary.deleted || (summary.spans == 0 && !summary.started);
+    if (hides) hidden.insert(summary.trace_id);
+    return hides;
+  };
+  std::size_t shown = 0;
+  for (const auto& summary : all) shown += hide(summary) ? 0 : 1;
   std::size_t visited = 0;
   const std::unique_ptr<rocksdb::Iterator> it(
       store->db().NewIterator(rocksdb::ReadOptions(), store->family(Family::traces)));
-  for (it->SeekForPrev(summary_key(before - 1, TraceId{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                                        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}));
-       it->Valid() && merged.size() < limit && visited < kMaxVisitedSummaries; it->Prev(), ++visited) {
+  for (it->SeekForPrev(summary_key(before - 1, kLastTrace));
+       it->Valid() && shown < limit && visited < kMaxVisitedSummaries; it->Prev(), ++visited) {
     const auto place = parse_summary_key(view(it->key()));
     if (!place || place->seq < kept) break;
-    if (merged.has(place->trace)) continue;
-    if (auto summary = decode_summary(place->seq, place->trace, view(it->value())))
-      merged.add(std::move(*summary));
+    if (merged.has(place->trace) || hidden.contains(place->trace)) continue;
+    auto summary = decode_summary(place->seq, place->trace, view(it->value()));
+    if (!summary) continue;
+    complete(*store, *summary, kept, end);
+    if (hide(*summary)) continue;
+    merged.add(std::move(*summary));
+    ++shown;
   }
-  auto& all = merged.all();
+  std::erase_if(all, [&hidden](const TraceSummary& summary) { return hidden.contains(summary.trace_id); });
   if (all.size() > limit) all.resize(limit);
-  for (auto& summary : all) complete(*store, summary, kept, end);
   std::sort(all.begin(), all.end(),
             [](const TraceSummary& a, const TraceSummary& b) { return a.last_seq > b.last_seq; });
   return std::move(all);
+}
+
+Result<std::optional<TraceSummary>> LocalView::summary_of(const TraceId& trace) const {
+  const Seq end = parts_.hot.end().seq;
+  std::optional<TraceSummary> found;
+  std::vector<Seq> not_yet;
+  {
+    const auto store = parts_.store.access();
+    if (!store) return store_is_closed();
+    const Seq next = next_.load();
+    TraceSummary summary;
+    summary.trace_id = trace;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        store->db().NewIterator(rocksdb::ReadOptions(), store->family(Family::index)));
+    std::size_t records = 0;
+    for (it->Seek(index_key(trace, parts_.positions.summaries)); it->Valid() && records < kMaxRecordsOfTrace;
+         it->Next(), ++records) {
+      const auto seq = parse_index_key(view(it->key()), trace);
+      if (!seq || *seq >= end) break;
+      if (*seq >= next) not_yet.push_back(*seq);
+      std::string value;
+      if (*seq >= next ||
+          !store->db()
+               .Get(rocksdb::ReadOptions(), store->family(Family::traces), summary_key(*seq, trace), &value)
+               .ok())
+        continue;
+      if (const auto one = decode_summary(*seq, trace, value)) {
+        if (!found) found.emplace(summary);
+        merge(*found, *one);
+      }
+    }
+  }
+  std::vector<TraceSummary> tail;
+  for (const Seq seq : not_yet)
+    if (auto collected = collect_tail(seq, seq + 1, tail); !collected)
+      return std::unexpected(collected.error());
+  for (const TraceSummary& one : tail) {
+    if (one.trace_id != trace) continue;
+    if (found) {
+      merge(*found, one);
+    } else {
+      found = one;
+    }
+  }
+  return found;
+}
+
+Result<bool> LocalView::glance_at_tail(Seq next, const std::function<bool(const TraceGlance&)>& visit) const {
+  for (Seq before = parts_.hot.end().seq; before > next;) {
+    const Seq from = std::max(next, before > kGlanceTailRecords ? before - kGlanceTailRecords : 0);
+    std::vector<TraceSummary> tail;
+    if (auto collected = collect_tail(from, before, tail); !collected)
+      return std::unexpected(collected.error());
+    for (auto it = tail.rbegin(); it != tail.rend(); ++it) {
+      const std::string bytes = encode(*it);
+      const auto glance = glance_at(it->first_seq, it->trace_id, bytes);
+      if (glance && !visit(*glance)) return false;
+    }
+    before = from;
+  }
+  return true;
+}
+
+Result<> LocalView::glance(const std::function<bool(const TraceGlance&)>& visit) const {
+  const Seq next = next_.load();
+  const auto more = glance_at_tail(next, visit);
+  if (!more) return std::unexpected(more.error());
+  if (!*more) return {};
+  const auto store = parts_.store.access();
+  if (!store) return store_is_closed();
+  const Seq kept = parts_.positions.summaries;
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;  // more than it holds; the records of what is found need it
+  options.readahead_size = kGlanceReadAhead;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      store->db().NewIterator(options, store->family(Family::traces)));
+  for (it->SeekForPrev(summary_key(next - 1, kLastTrace)); it->Valid(); it->Prev()) {
+    const auto place = parse_summary_key(view(it->key()));
+    if (!place || place->seq < kept || place->seq == 0) break;
+    const auto glance = glance_at(place->seq, place->trace, view(it->value()));
+    if (glance && !visit(*glance)) break;
+  }
+  return {};
 }
 
 }  // namespace spanferry::spool

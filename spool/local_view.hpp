@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "spool/hot_records.hpp"
@@ -35,9 +36,14 @@ class LocalView {
 
   // Any thread: newest first, of records before `before_seq` (0: all).
   Result<std::vector<TraceSummary>> list(std::size_t limit, Seq before_seq) const;
+  // As Spool's.
+  Result<std::optional<TraceSummary>> summary_of(const TraceId& trace) const;
+  Result<> glance(const std::function<bool(const TraceGlance&)>& visit) const;
 
  private:
-  Result<> collect_tail(Seq before, std::vector<TraceSummary>& found) const;
+  Result<> collect_tail(Seq from, Seq before, std::vector<TraceSummary>& found) const;
+  // False: `visit` has seen enough.
+  Result<bool> glance_at_tail(Seq next, const std::function<bool(const TraceGlance&)>& visit) const;
 
   Parts parts_;
   std::atomic<Seq> next_{1};  // the first record not summarized yet

@@ -53,6 +53,21 @@ struct ReadBatch {
   Seq next = 0;                 // where to read on
 };
 
+// Something that a record says of a trace, as far as searches ask for it.
+struct TraceFact {
+  enum class Kind : std::uint8_t {
+    tag = 1,
+    no_tag,  // it was deleted
+    metadata,
+    attribute,   // of a span or a resource: tags and metadata are found in them
+    assessment,  // its name, and what was said
+  };
+  Kind kind = Kind::tag;
+  bool cut = false;  // the value is longer
+  std::string key, value;
+  bool operator==(const TraceFact&) const = default;
+};
+
 // One trace as the local view lists it: merged over the records seen so far.
 struct TraceSummary {
   TraceId trace_id;
@@ -66,7 +81,25 @@ struct TraceSummary {
   std::int64_t received_ns = 0;
   std::uint32_t spans = 0;
   std::int64_t input_tokens = 0, output_tokens = 0;
+  bool started = false;                        // somebody sent its trace info
+  bool deleted = false;                        // by a client
+  std::string state;                           // of the trace info: OK, ERROR, IN_PROGRESS
+  std::string experiment_id, experiment_name;  // of the first record that names one
+  bool whole = true;                           // nothing was left out of what follows
+  std::vector<TraceFact> facts;                // in the order of the records
 };
+
+// What one record says about one trace, before it is taken apart.
+struct TraceGlance {
+  Seq seq = 0;
+  TraceId trace;
+  std::int64_t received_ns = 0, start_ns = 0;
+  bool has_root = false, started = false, deleted = false, whole = true;
+  std::string_view state;  // of the trace info, else of the root span; empty: neither is in that record
+  std::string_view experiment_id, experiment_name;
+  std::string_view texts;  // holds the bytes of every name and fact; a value's first kSureTextBytes at least
+};
+inline constexpr std::size_t kSureTextBytes = 64;
 
 class Spool {
  public:
@@ -141,6 +174,11 @@ class Spool {
 
   // The local view: newest first, at most `limit`, received before `before_seq` (0: from the end).
   virtual Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq = 0) = 0;
+  // All that is kept of one trace, also where its records are gone; nothing if that is nothing.
+  virtual Result<std::optional<TraceSummary>> summary_of(const TraceId& trace) = 0;
+  // Calls `visit` with what each durable record says about each of its traces, the newest record first, until
+  // it returns false. What it is given lives as long as the call.
+  virtual Result<> glance(const std::function<bool(const TraceGlance&)>& visit) = 0;
 
   [[nodiscard]] virtual SpoolStatus status() const = 0;
 };

@@ -54,6 +54,12 @@ class SpoolImpl final : public Spool {
   Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq) override {
     return view_.list(limit, before_seq);
   }
+  Result<std::optional<TraceSummary>> summary_of(const TraceId& trace) override {
+    return view_.summary_of(trace);
+  }
+  Result<> glance(const std::function<bool(const TraceGlance&)>& visit) override {
+    return view_.glance(visit);
+  }
   SpoolStatus status() const override;
 
  private:

@@ -4,8 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <unordered_map>
 
 #include "spool/coding.hpp"
 #include "spool/keys.hpp"
@@ -14,80 +12,55 @@
 namespace spanferry::spool {
 namespace {
 
-constexpr std::uint64_t kSummaryVersion = 1;
+constexpr std::uint64_t kFirstVersion = 1;  // without what only searches ask for
+constexpr std::uint64_t kVersion = kSummaryFormat;
 
-// In order of preference; the first that is present counts.
-constexpr std::array<std::string_view, 4> kSessionKeys{
-    "mlflow.trace.session", "session.id", "gen_ai.conversation.id", "http.request.header.x-session-id"};
-constexpr std::array<std::string_view, 4> kUserKeys{"mlflow.trace.user", "user.id", "enduser.id",
-                                                    "http.request.header.x-user-id"};
-constexpr std::array<std::string_view, 3> kRequestKeys{"mlflow.trace.client_request_id", "client_request_id",
-                                                       "http.request.header.x-request-id"};
-constexpr std::array<std::string_view, 2> kInputTokenKeys{"gen_ai.usage.input_tokens",
-                                                          "gen_ai.usage.prompt_tokens"};
-constexpr std::array<std::string_view, 2> kOutputTokenKeys{"gen_ai.usage.output_tokens",
-                                                           "gen_ai.usage.completion_tokens"};
+// Beside the span's status, two bits from the second on.
+constexpr std::uint64_t kHasRoot = 1, kStarted = 1U << 3, kDeleted = 1U << 4, kWhole = 1U << 5;
+constexpr unsigned kStateShift = 6;
+constexpr std::uint8_t kFactIsCut = 0x80;
 
-// At most kMaxSummaryTextBytes, never cut inside a character.
-std::string cut(std::string_view text) {
+constexpr std::array<std::string_view, 4> kStates{"", "OK", "ERROR", "IN_PROGRESS"};
+
+std::uint64_t number_of_state(std::string_view state) {
+  const auto found = std::ranges::find(kStates, state);
+  return found == kStates.end() ? 0 : static_cast<std::uint64_t>(found - kStates.begin());
+}
+
+std::string_view state_of(std::uint64_t flags) { return kStates[flags >> kStateShift & 3]; }
+
+std::string_view state_of_root(StatusCode status) { return status == StatusCode::error ? "ERROR" : "OK"; }
+
+// As the server has it: what is said of the same trace later is told after what was said before.
+void merge_facts(TraceSummary& into, const TraceSummary& other) {
+  const bool earlier = other.first_seq < into.first_seq;
+  for (const TraceFact& fact : other.facts) {
+    if (into.facts.size() >= kMaxFactsOfTrace) {
+      into.whole = false;
+      return;
+    }
+    if (!earlier) into.facts.push_back(fact);
+  }
+  if (earlier) into.facts.insert(into.facts.begin(), other.facts.begin(), other.facts.end());
+}
+
+}  // namespace
+
+std::string cut_text(std::string_view text) {
   std::size_t n = std::min(text.size(), kMaxSummaryTextBytes);
   while (n > 0 && n < text.size() && (static_cast<unsigned char>(text[n]) & 0xc0) == 0x80) --n;
   return std::string(text.substr(0, n));
 }
 
-// Attributes of a span in its encodings: a string may be a JSON string, as the MLflow SDK writes it.
-std::string text_of(const Attributes& attributes, std::span<const std::string_view> keys) {
-  for (const auto key : keys) {
-    const Attribute* found = find(attributes, key);
-    if (found == nullptr) continue;
-    auto text = found->value.string();
-    if (!text || text->empty()) continue;
-    if (text->size() >= 2 && text->front() == '"' && text->back() == '"')
-      text = text->substr(1, text->size() - 2);
-    return cut(*text);
+void add_fact(TraceSummary& summary, TraceFact::Kind kind, std::string_view key, std::string_view value) {
+  TraceFact fact{kind, value.size() > kMaxSummaryTextBytes, cut_text(key), cut_text(value)};
+  if (std::ranges::find(summary.facts, fact) != summary.facts.end()) return;
+  if (summary.facts.size() < kMaxFactsOfTrace) {
+    summary.facts.push_back(std::move(fact));
+  } else {
+    summary.whole = false;
   }
-  return {};
 }
-
-std::int64_t number_of(const Attributes& attributes, std::span<const std::string_view> keys) {
-  for (const auto key : keys) {
-    const Attribute* found = find(attributes, key);
-    if (found == nullptr) continue;
-    const auto value = found->value.decode();
-    if (const auto* n = std::get_if<std::int64_t>(&value)) return *n;
-    if (const auto* d = std::get_if<double>(&value); d != nullptr && *d >= 0 && *d < 9e15) {
-      return static_cast<std::int64_t>(*d);
-    }
-  }
-  return 0;
-}
-
-std::int64_t clamp_ns(std::uint64_t ns) {
-  return static_cast<std::int64_t>(std::min<std::uint64_t>(ns, INT64_MAX));
-}
-
-TraceSummary summary_of(const Span& span, const DecodedRequest& request) {
-  TraceSummary summary;
-  summary.trace_id = span.trace_id;
-  summary.has_root = !span.parent_id.has_value();
-  summary.name = cut(span.name);
-  if (span.resource < request.resources.size()) {
-    static constexpr std::array<std::string_view, 1> kService{"service.name"};
-    summary.service = text_of(request.resources[span.resource].attributes, kService);
-  }
-  if (summary.has_root || span.status == StatusCode::error) summary.status = span.status;
-  summary.session = text_of(span.attributes, kSessionKeys);
-  summary.user = text_of(span.attributes, kUserKeys);
-  summary.request_id = text_of(span.attributes, kRequestKeys);
-  summary.start_ns = clamp_ns(span.start_ns);
-  summary.end_ns = clamp_ns(span.end_ns);
-  summary.spans = 1;
-  summary.input_tokens = number_of(span.attributes, kInputTokenKeys);
-  summary.output_tokens = number_of(span.attributes, kOutputTokenKeys);
-  return summary;
-}
-
-}  // namespace
 
 void merge(TraceSummary& into, const TraceSummary& other) {
   if (other.has_root && !into.has_root) {  // the root's word counts, whenever it comes
@@ -97,6 +70,9 @@ void merge(TraceSummary& into, const TraceSummary& other) {
     if (!other.session.empty()) into.session = other.session;
     if (!other.user.empty()) into.user = other.user;
     if (!other.request_id.empty()) into.request_id = other.request_id;
+  } else if (other.started && !into.started && !into.has_root) {  // then its trace info's
+    if (!other.name.empty()) into.name = other.name;
+    into.status = other.status;
   } else if (!into.has_root && into.status == StatusCode::unset) {
     into.status = other.status;
   }
@@ -108,6 +84,14 @@ void merge(TraceSummary& into, const TraceSummary& other) {
   fill(into.session, other.session);
   fill(into.user, other.user);
   fill(into.request_id, other.request_id);
+  fill(into.experiment_id, other.experiment_id);
+  fill(into.experiment_name, other.experiment_name);
+  if (other.started && (!into.started || other.last_seq > into.last_seq || into.state.empty()))
+    into.state = other.state;
+  into.started = into.started || other.started;
+  into.deleted = into.deleted || other.deleted;
+  into.whole = into.whole && other.whole;
+  merge_facts(into, other);
   if (other.start_ns != 0 && (into.start_ns == 0 || other.start_ns < into.start_ns))
     into.start_ns = other.start_ns;
   into.end_ns = std::max(into.end_ns, other.end_ns);
@@ -122,63 +106,116 @@ void merge(TraceSummary& into, const TraceSummary& other) {
   into.output_tokens += other.output_tokens;
 }
 
-std::vector<TraceSummary> summarize(const Record& record) {
-  std::vector<TraceSummary> summaries;
-  if (record.header.kind != RecordKind::spans) return summaries;
-  const auto request = decode_traces_request(*record.payload);
-  if (!request) return summaries;
-  std::unordered_map<TraceId, std::size_t> place;
-  for (const auto& span : request->spans) {
-    TraceSummary one = summary_of(span, *request);
-    one.first_seq = one.last_seq = record.seq;
-    one.received_ns = record.header.received_ns;
-    const auto [it, inserted] = place.try_emplace(span.trace_id, summaries.size());
-    if (inserted) {
-      summaries.push_back(std::move(one));
-    } else {
-      merge(summaries[it->second], one);
-    }
-  }
-  return summaries;
-}
-
 std::string encode(const TraceSummary& summary) {
   std::string out;
-  put_varint(out, kSummaryVersion);
+  const std::string_view state =
+      !summary.started && summary.has_root ? state_of_root(summary.status) : std::string_view(summary.state);
+  std::uint64_t flags = static_cast<std::uint64_t>(summary.status) << 1 |
+                        number_of_state(state) << kStateShift | (summary.has_root ? kHasRoot : 0) |
+                        (summary.started ? kStarted : 0) | (summary.deleted ? kDeleted : 0) |
+                        (summary.whole ? kWhole : 0);
+  std::string texts;
+  for (const auto* text : {&summary.experiment_id, &summary.experiment_name, &summary.name, &summary.service,
+                           &summary.session, &summary.user, &summary.request_id})
+    put_string(texts, cut_text(*text));
+  for (const TraceFact& fact : summary.facts) {
+    if (texts.size() + fact.key.size() + fact.value.size() + 128 > kMaxSummaryBytes) {
+      flags &= ~kWhole;
+      break;
+    }
+    texts.push_back(static_cast<char>(static_cast<std::uint8_t>(fact.kind) | (fact.cut ? kFactIsCut : 0U)));
+    put_string(texts, fact.key);
+    put_string(texts, fact.value);
+  }
+  put_varint(out, kVersion);
   put_varint(out, static_cast<std::uint64_t>(summary.received_ns));
   put_varint(out, static_cast<std::uint64_t>(summary.start_ns));
   put_varint(out, static_cast<std::uint64_t>(summary.end_ns));
-  put_varint(out, static_cast<std::uint64_t>(summary.status) << 1 | (summary.has_root ? 1U : 0U));
+  put_varint(out, flags);
   put_varint(out, summary.spans);
   put_varint(out, static_cast<std::uint64_t>(summary.input_tokens));
   put_varint(out, static_cast<std::uint64_t>(summary.output_tokens));
-  for (const auto* text :
-       {&summary.name, &summary.service, &summary.session, &summary.user, &summary.request_id}) {
-    put_string(out, cut(*text));
-  }
-  return out;
+  return out + texts;
 }
 
-std::optional<TraceSummary> decode_summary(Seq seq, const TraceId& trace, std::string_view bytes) {
-  Decoder in(bytes);
-  if (in.varint() != kSummaryVersion) return std::nullopt;
-  TraceSummary summary;
-  summary.trace_id = trace;
-  summary.first_seq = summary.last_seq = seq;
+namespace {
+
+// The numbers that a value begins with.
+std::uint64_t decode_numbers(Decoder& in, TraceSummary& summary) {
   summary.received_ns = static_cast<std::int64_t>(in.varint());
   summary.start_ns = static_cast<std::int64_t>(in.varint());
   summary.end_ns = static_cast<std::int64_t>(in.varint());
   const auto flags = in.varint();
-  summary.status = static_cast<StatusCode>(std::min<std::uint64_t>(flags >> 1, 2));
-  summary.has_root = (flags & 1) != 0;
+  summary.status = static_cast<StatusCode>(std::min<std::uint64_t>(flags >> 1 & 3, 2));
+  summary.has_root = (flags & kHasRoot) != 0;
   summary.spans = static_cast<std::uint32_t>(in.varint());
   summary.input_tokens = static_cast<std::int64_t>(in.varint());
   summary.output_tokens = static_cast<std::int64_t>(in.varint());
+  return flags;
+}
+
+void decode_facts(Decoder& in, TraceSummary& summary) {
+  while (in.ok() && !in.at_end() && summary.facts.size() < kMaxFactsOfTrace) {
+    const auto kind = in.raw(1);
+    if (kind.empty()) return;
+    const auto byte = static_cast<std::uint8_t>(kind.front());
+    TraceFact fact;
+    fact.kind = static_cast<TraceFact::Kind>(byte & ~kFactIsCut);
+    fact.cut = (byte & kFactIsCut) != 0;
+    fact.key = in.string();
+    fact.value = in.string();
+    summary.facts.push_back(std::move(fact));
+  }
+}
+
+}  // namespace
+
+std::optional<TraceSummary> decode_summary(Seq seq, const TraceId& trace, std::string_view bytes) {
+  Decoder in(bytes);
+  const auto version = in.varint();
+  if (version != kVersion && version != kFirstVersion) return std::nullopt;
+  TraceSummary summary;
+  summary.trace_id = trace;
+  summary.first_seq = summary.last_seq = seq;
+  const auto flags = decode_numbers(in, summary);
+  summary.whole = (flags & kWhole) != 0;
+  if (version == kVersion) {
+    summary.started = (flags & kStarted) != 0;
+    summary.deleted = (flags & kDeleted) != 0;
+    if (summary.started) summary.state = state_of(flags);
+    summary.experiment_id = in.string();
+    summary.experiment_name = in.string();
+  }
   for (auto* text : {&summary.name, &summary.service, &summary.session, &summary.user, &summary.request_id}) {
     *text = in.string();
   }
+  if (version == kVersion) decode_facts(in, summary);
   if (!in.ok()) return std::nullopt;
   return summary;
+}
+
+std::optional<TraceGlance> glance_at(Seq seq, const TraceId& trace, std::string_view bytes) {
+  Decoder in(bytes);
+  if (in.varint() != kVersion) return std::nullopt;
+  TraceGlance glance;
+  glance.seq = seq;
+  glance.trace = trace;
+  glance.received_ns = static_cast<std::int64_t>(in.varint());
+  glance.start_ns = static_cast<std::int64_t>(in.varint());
+  in.varint();
+  const auto flags = in.varint();
+  for (int i = 0; i < 3; ++i) in.varint();
+  glance.has_root = (flags & kHasRoot) != 0;
+  glance.started = (flags & kStarted) != 0;
+  glance.deleted = (flags & kDeleted) != 0;
+  glance.whole = (flags & kWhole) != 0;
+  glance.state = state_of(flags);
+  glance.experiment_id = in.string();
+  glance.experiment_name = in.string();
+  if (!in.ok()) return std::nullopt;
+  glance.texts = bytes.substr(static_cast<std::size_t>(glance.experiment_name.data() - bytes.data()) +
+                              glance.experiment_name.size());
+  return glance;
 }
 
 std::optional<Seq> first_summary_since(Store& store, std::int64_t received_ns) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "spool/spool.hpp"
+#include "spool/summary.hpp"
 
 namespace spanferry::test {
 
@@ -145,6 +146,30 @@ class FakeSpool final : public spool::Spool {
       if (found.size() < limit && (before == 0 || summary.first_seq < before)) found.push_back(summary);
     }
     return found;
+  }
+  Result<std::optional<spool::TraceSummary>> summary_of(const TraceId& trace) override {
+    std::optional<spool::TraceSummary> found;
+    const std::lock_guard lock(mutex_);
+    for (const Record& record : records_)
+      for (auto& one : spool::summarize(record)) {
+        if (one.trace_id != trace) continue;
+        if (found) spool::merge(*found, one);
+        if (!found) found = std::move(one);
+      }
+    return found;
+  }
+  Result<> glance(const std::function<bool(const spool::TraceGlance&)>& visit) override {
+    std::vector<Record> records;
+    {
+      const std::lock_guard lock(mutex_);
+      records.assign(records_.rbegin(), records_.rend());
+    }
+    for (const Record& record : records)
+      for (const auto& one : spool::summarize(record)) {
+        const std::string bytes = spool::encode(one);
+        if (!visit(*spool::glance_at(record.seq, one.trace_id, bytes))) return {};
+      }
+    return {};
   }
   [[nodiscard]] SpoolStatus status() const override {
     const std::lock_guard lock(mutex_);

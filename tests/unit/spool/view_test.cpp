@@ -1,4 +1,8 @@
 // The local view: what a list of traces shows, whether the view has come to a record yet or not.
+#include <algorithm>
+
+#include "model/mlflow_write.hpp"
+#include "spool/limits.hpp"
 #include "spool/summary.hpp"
 #include "tests/unit/model/otlp_builder.hpp"
 #include "tests/unit/spool/spool_fixture.hpp"
@@ -103,6 +107,106 @@ TEST(Summary, KeepsItsTextsShortAndWhole) {
   EXPECT_EQ(again->name, summaries[0].name);
   EXPECT_EQ(again->start_ns, 1000);
   EXPECT_FALSE(decode_summary(9, summaries[0].trace_id, std::string_view(bytes).substr(0, 5)));
+}
+
+// What MLflow's clients write beside spans.
+class ClientViewTest : public ViewTest {
+ protected:
+  void add(RecordKind kind, const std::string& payload, std::uint32_t trace) {
+    Entry entry = entry_of(payload, {*TraceId::from_raw(trace_number(trace))}, 0);
+    entry.header.kind = kind;
+    entry.header.only_trace = TraceId::from_raw(trace_number(trace));
+    entry.header.route.experiment_id = "7";
+    ASSERT_TRUE(append(*spool, std::move(entry)));
+  }
+  void start(std::uint32_t trace, const std::string& state) {
+    mlflow::WrittenInfo info;
+    info.trace = *TraceId::from_raw(trace_number(trace));
+    info.state = state;
+    info.client_request_id = "req-" + std::to_string(trace);
+    info.request_time_ms = 1'700'000'000'000 + trace;
+    info.execution_duration_ms = 20;
+    info.tags = {{"mlflow.traceName", "answer"}, {"environment", "production"}};
+    info.metadata = {{"mlflow.trace.session", "s-1"}, {"long", std::string(200, 'x')}};
+    add(RecordKind::trace_info, mlflow::encode(info), trace);
+  }
+  std::vector<std::pair<Seq, bool>> glances_at(std::string_view text) {
+    std::vector<std::pair<Seq, bool>> seen;
+    const auto looked = spool->glance([&](const TraceGlance& glance) {
+      seen.emplace_back(glance.seq, glance.texts.contains(text));
+      return true;
+    });
+    EXPECT_TRUE(looked) << looked.error().sentence;
+    return seen;
+  }
+};
+
+TEST_F(ClientViewTest, ListsTheTracesOfClientsWithTheirNamesAndStates) {
+  open();
+  start(1, "ERROR");
+  ViewTest::add(request_of({child(1, "step")}), 1, 1);
+  add(RecordKind::trace_edit, mlflow::encode(mlflow::TraceEdit(mlflow::SetTag{"reviewed", "yes"})), 1);
+  add(RecordKind::trace_edit, mlflow::encode(mlflow::TraceEdit(mlflow::SetTag{"k", "of nobody here"})), 2);
+  start(3, "OK");
+  add(RecordKind::trace_delete, mlflow::encode(mlflow::TraceDelete{}), 3);
+  for (int round = 0; round < 2; ++round) {  // before and after a restart
+    const auto traces = spool->traces(10);
+    ASSERT_EQ(traces->size(), 1U);
+    const auto& one = traces->front();
+    EXPECT_EQ(one.name, "answer");
+    EXPECT_EQ(one.status, StatusCode::error);
+    EXPECT_EQ(one.state, "ERROR");
+    EXPECT_EQ(one.request_id, "req-1");
+    EXPECT_EQ(one.session, "s-1");
+    EXPECT_EQ(one.experiment_id, "7");
+    EXPECT_TRUE(one.whole);
+    EXPECT_TRUE(std::ranges::find(one.facts, TraceFact{.key = "reviewed", .value = "yes"}) !=
+                one.facts.end());
+    const auto whole = spool->summary_of(*TraceId::from_raw(trace_number(1)));
+    ASSERT_TRUE(whole && *whole);
+    EXPECT_EQ((*whole)->facts.size(), one.facts.size());
+    EXPECT_TRUE((*spool->summary_of(*TraceId::from_raw(trace_number(3))))->deleted);
+    open();
+  }
+}
+
+TEST_F(ClientViewTest, GlancesAtEveryRecordTheNewestFirst) {
+  open();
+  start(1, "OK");
+  ViewTest::add(
+      request_of(
+          {root(2, "other").message(otlp::span::kAttributes, attribute("environment", text("production")))}),
+      1, 2);
+  const std::string assessment =
+      R"({"assessment_name":"quality","feedback":{"value":"good"},"source":{"source_type":"HUMAN"}})";
+  add(RecordKind::trace_edit,
+      mlflow::encode(mlflow::TraceEdit(
+          mlflow::EditAssessment{mlflow::EditAssessment::Way::create, "a-1", assessment, ""})),
+      1);
+  using Seen = std::vector<std::pair<Seq, bool>>;
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(glances_at("production"), (Seen{{3, false}, {2, true}, {1, true}}));
+    EXPECT_EQ(glances_at("quality"), (Seen{{3, true}, {2, false}, {1, false}}));
+    EXPECT_EQ(glances_at("req-1"), (Seen{{3, false}, {2, false}, {1, true}}));
+    EXPECT_EQ(glances_at(std::string(kSureTextBytes, 'x')), (Seen{{3, false}, {2, false}, {1, true}}));
+    open();
+  }
+  std::size_t seen = 0;
+  ASSERT_TRUE(spool->glance([&](const TraceGlance&) { return ++seen < 2; }));
+  EXPECT_EQ(seen, 2U);
+}
+
+TEST(Summary, LeavesOutFactsBeyondItsSizeAndSaysSo) {
+  TraceSummary summary;
+  for (int i = 0; i < 100; ++i)
+    add_fact(summary, TraceFact::Kind::tag, "key" + std::to_string(i), std::string(80, 'v'));
+  const std::string bytes = encode(summary);
+  EXPECT_LE(bytes.size(), kMaxSummaryBytes);
+  const auto decoded = decode_summary(1, TraceId{}, bytes);
+  ASSERT_TRUE(decoded);
+  EXPECT_FALSE(decoded->whole);
+  EXPECT_GT(decoded->facts.size(), 10U);
+  EXPECT_FALSE(glance_at(1, TraceId{}, bytes)->whole);
 }
 
 }  // namespace

@@ -223,6 +223,8 @@ class MemorySpool final : public spool::Spool {
   Result<std::uint64_t> drop_dead_letters(std::string_view) override { return 0; }
   Result<std::uint64_t> retry_dead_letters(std::string_view) override { return 0; }
   Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return {}; }
+  Result<std::optional<spool::TraceSummary>> summary_of(const TraceId&) override { return std::nullopt; }
+  Result<> glance(const std::function<bool(const spool::TraceGlance&)>&) override { return {}; }
   SpoolStatus status() const override {
     const std::lock_guard lock(mutex_);
     SpoolStatus status;
