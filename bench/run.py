@@ -1,6 +1,6 @@
 """How fast, at what cost and how safely spanferry takes spans, beside the OpenTelemetry Collector in the same minutes.
 
-usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down,outage,bad_input]
+usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down,outage,bad_input,searches]
 Prints tables; everything measured goes to bench/results/TIME.json. Needs build/release; for the peer a Go toolchain
 (the first time). Programs take turns within a round, so that the ratios of one round are of the same minutes.
 """
@@ -18,6 +18,7 @@ import urllib.request
 from neighbours import measure_bad_input, measure_outage
 from process import Program, build_peer
 from programs import BUILD, ROOT, Load, Sink
+from searches import measure_searches
 
 SHAPES = (("one", 64), ("batch", 16), ("genai", 16))
 GOAL_RATIO = 5.0
@@ -150,7 +151,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="throughput,idle,restart,down,outage,bad_input")
+    parser.add_argument("--only", default="throughput,idle,restart,down,outage,bad_input,searches")
     chosen = parser.parse_args()
     parts = chosen.only.split(",")
     if not (BUILD / "spanferry").exists():
@@ -169,6 +170,8 @@ def main():
         results["outage"] = measure_outage()
     if "bad_input" in parts:
         results["bad_input"] = measure_bad_input()
+    if "searches" in parts:
+        results["searches"] = measure_searches()
     file = ROOT / "bench" / "results" / f"{results['where']['time'].replace(':', '').replace('+0000', 'Z')}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(results, indent=1))
