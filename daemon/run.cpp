@@ -24,6 +24,7 @@
 #include "daemon/quantities.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/workspace_reader.hpp"
+#include "ingest/mlflow_api/search_desk.hpp"
 #include "ingest/server.hpp"
 #include "spool/directory.hpp"
 #include "spool/lock_file.hpp"
@@ -132,6 +133,7 @@ class Daemon {
     for (const auto& d : uploader_->status()) pending = std::max(pending, d.accounting.pending);
     delivering_ = nullptr;
     uploader_.reset();
+    if (mlflow_api_) mlflow_api_->searches->stop();
     server_.reset();
     spool_.reset();
     spdlog::info("stopped after {} ms; {}", elapsed().count(),

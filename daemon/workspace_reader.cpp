@@ -46,6 +46,15 @@ std::string FarSide::destination() const {
   return name_;
 }
 
+bool FarSide::settled(const TraceId& trace, const std::vector<Seq>& records) const {
+  const auto* uploader = uploader_.load();
+  if (uploader == nullptr) return false;
+  const std::string name = destination();
+  for (const auto& delivery : uploader->delivery_of(trace, records))
+    if (delivery.destination == name) return delivery.settled;
+  return false;
+}
+
 void FarSide::read(ingest::WorkspaceRequest request,
                    std::move_only_function<void(Result<ingest::WorkspaceAnswer>)> done) {
   auto* uploader = uploader_.load();

@@ -23,6 +23,7 @@ class FarSide final : public ingest::WorkspaceReader {
   [[nodiscard]] State state() const override;
   [[nodiscard]] Kind kind() const override;
   [[nodiscard]] std::string destination() const override;
+  [[nodiscard]] bool settled(const TraceId& trace, const std::vector<Seq>& records) const override;
   void read(ingest::WorkspaceRequest request,
             std::move_only_function<void(Result<ingest::WorkspaceAnswer>)> done) override;
 

@@ -3,6 +3,7 @@
 #include "ingest/counters.hpp"
 #include "ingest/limits.hpp"
 #include "ingest/mlflow_api/answers.hpp"
+#include "ingest/mlflow_api/search_desk.hpp"
 #include "model/mlflow_table.hpp"
 
 namespace spanferry::ingest {
@@ -27,7 +28,10 @@ Api::Api(spool::Spool& the_spool, WorkspaceReader* reader, ApiSettings settings)
                    std::chrono::system_clock::now().time_since_epoch())
             .count();
       }),
-      reader_(reader) {}
+      reader_(reader),
+      searches(std::make_unique<SearchDesk>()) {}
+
+Api::~Api() = default;
 
 bool Api::may_ask() const {
   if (is_local() || reader_ == nullptr) return false;

@@ -14,6 +14,7 @@
 #include "ingest/mlflow_api/call.hpp"
 #include "ingest/mlflow_api/experiment_book.hpp"
 #include "ingest/mlflow_api/recent_requests.hpp"
+#include "ingest/mlflow_api/seen_there.hpp"
 #include "ingest/mlflow_api/signed_urls.hpp"
 #include "ingest/mlflow_api/workspace_reader.hpp"
 #include "ingest/settings.hpp"
@@ -22,6 +23,8 @@
 #include "spool/spool.hpp"
 
 namespace spanferry::ingest {
+
+class SearchDesk;
 
 // Whom the API speaks for, as daemon found it in the configuration.
 struct ApiSettings {
@@ -37,6 +40,7 @@ class Api {
  public:
   // The spool and the reader outlive it; there is no reader in tests of `local`.
   Api(spool::Spool& spool, WorkspaceReader* reader, ApiSettings settings);
+  ~Api();
   // Reads back what is durable. Errors: those of the spool.
   Result<> load();
 
@@ -44,6 +48,7 @@ class Api {
   const ApiSettings far_side;
   ExperimentBook experiments;
   UrlSigner signer;
+  SeenThere seen_there;
 
   // Whether a caller may be kept waiting for the far side: it answers, or may yet answer for the first time.
   [[nodiscard]] bool may_ask() const;
@@ -72,6 +77,9 @@ class Api {
   WorkspaceReader* const reader_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::atomic<std::int64_t> refusing_since_ms_ = 0;
+
+ public:
+  const std::unique_ptr<SearchDesk> searches;  // the last: its thread uses all of the above
 };
 
 // The id of the experiment a trace is in, as clients know it; "0" where nothing says.

@@ -66,4 +66,8 @@ void get_trace(Api& api, const Call& call, Reply reply);
 void get_trace_info_v4(Api& api, const Call& call, Reply reply);
 void batch_get_traces(Api& api, const Call& call, Reply reply);
 
+// search.cpp
+void search_traces(Api& api, const Call& call, Reply reply);
+void search_traces_long_running(Api& api, const Call& call, Reply reply);
+
 }  // namespace spanferry::ingest

@@ -30,6 +30,8 @@ constexpr auto kRoutes = std::to_array<ApiRoute>({
     // 1.4
     {"GET", "/api/3.0/mlflow/traces/get", get_trace},
     {"GET", "/api/3.0/mlflow/traces/batchGet", batch_get_traces},
+    {"POST", "/api/3.0/mlflow/traces/search", search_traces},
+    {"POST", "/api/4.0/mlflow/traces/search-long-running", search_traces_long_running},
     {"GET", "/api/2.0|3.0/mlflow/traces/{}", get_trace_info},
     // 2.2
     {"GET", "/.well-known/databricks-config", tell_workspace},

@@ -8,7 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "model/ids.hpp"
+#include "model/record.hpp"
 #include "model/result.hpp"
 
 namespace spanferry::ingest {
@@ -42,6 +45,8 @@ class WorkspaceReader {
   [[nodiscard]] virtual Kind kind() const = 0;
   // Of the destination it reads from; empty for `local`.
   [[nodiscard]] virtual std::string destination() const = 0;
+  // Whether all that the spool has of that trace was delivered there, or given up.
+  [[nodiscard]] virtual bool settled(const TraceId& trace, const std::vector<Seq>& records) const = 0;
   // Asked once, no retries. `done` is called exactly once, on any thread. Errors: unavailable, timeout,
   // too_large, unauthorized, cancelled; every HTTP status is an answer.
   virtual void read(WorkspaceRequest request,

@@ -1,8 +1,7 @@
 // What the search of the MLflow API makes of filters, for comparison with MLflow's own
-// (tests/e2e/test_search_language.py). Reads lines: a file of traces first (each line a TraceInfo, a tab, the
-// span file), then on standard input filters, each a JSON string, a tab and order_by as a JSON list of
-// strings. Prints for each: `refused`, or `ok` and the ids that match, in order. usage: spanferry-search
-// TRACES <FILTERS
+// (tests/e2e/test_search_language.py). Reads a file of traces, each line a TraceInfo, a tab and the span
+// file, and on standard input searches, each line {"filter", "order_by"}. Prints for each `refused`, or `ok`
+// and the ids that match, in order. usage: spanferry-search TRACES <SEARCHES
 #include <algorithm>
 #include <fstream>
 #include <iostream>

@@ -1,0 +1,31 @@
+// The traces a search finds in the spool.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ingest/mlflow_api/api.hpp"
+#include "ingest/mlflow_api/search_match.hpp"
+#include "ingest/mlflow_api/search_request.hpp"
+
+namespace spanferry::ingest {
+
+struct FoundTrace {
+  SearchPlace place;
+  LocalTrace trace;
+  std::string experiment_id;  // as clients know it
+};
+
+// What the spool knows of a trace, from its records or, where some of these are gone, from the summaries it
+// keeps of them. Nothing if it knows nothing.
+Result<std::optional<LocalTrace>> trace_here(const Api& api, const TraceId& id);
+// Whether it is in one of the experiments or tables that are searched.
+bool is_searched(const Api& api, const SearchRequest& request, const LocalTrace& trace);
+
+// The first `most` in the order that was asked for, of all whose first record came before `until`.
+// `leave_out` says of which traces the far side tells.
+Result<std::vector<FoundTrace>> search_here(const Api& api, const SearchRequest& request,
+                                            const SearchMatcher& matcher, Seq until, std::size_t most,
+                                            const std::function<bool(const spool::TraceGlance&)>& leave_out);
+
+}  // namespace spanferry::ingest

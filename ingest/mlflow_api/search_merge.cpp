@@ -1,0 +1,114 @@
+#include "ingest/mlflow_api/search_merge.hpp"
+
+#include <algorithm>
+
+namespace spanferry::ingest {
+namespace {
+
+constexpr std::int64_t kSearchableWithinMs = 3'600'000;  // after its last record came
+
+// Something of it is not delivered yet.
+bool is_pending(const Api& api, const TraceId& trace) {
+  if (api.reader() == nullptr) return true;
+  const auto records = api.spool.records_of(trace);
+  return !records || (!records->empty() && !api.reader()->settled(trace, *records));
+}
+
+// It is delivered, and was found there, or has been there for so long that it must be.
+bool is_told_there(const Api& api, const spool::TraceGlance& glance) {
+  if (api.reader() == nullptr || !api.reader()->settled(glance.trace, {glance.seq})) return false;
+  return api.seen_there.has(glance.trace) ||
+         api.now_ms() - glance.received_ns / 1'000'000 > kSearchableWithinMs;
+}
+
+bool asks_for_spans(const SearchFilter& filter) {
+  return std::ranges::any_of(filter,
+                             [](const SearchClause& clause) { return clause.field == SearchField::span; });
+}
+
+// A trace of the far side with what is here on top of it. Nothing: it is told from here, or not to be told.
+Result<std::optional<FoundTrace>> of_far_side(Api& api, const SearchRequest& request,
+                                              const SearchMatcher& matcher, const std::string& info) {
+  const auto parsed = mlflow::parse_written_info(info);
+  if (!parsed) return std::nullopt;
+  const TraceId id = parsed->trace;
+  std::vector<Record> records;
+  if (is_pending(api, id)) {
+    auto kept = records_of_trace(api.spool, id);
+    if (!kept) return std::unexpected(std::move(kept.error()));
+    records = *std::move(kept);
+    const auto here = trace_here(api, id);
+    if (!here) return std::unexpected(here.error());
+    if (*here && ((*here)->deleted ||
+                  ((*here)->exists() && is_searched(api, request, **here) && matcher.matches(**here))))
+      return std::nullopt;
+  } else {
+    api.seen_there.add(id);
+  }
+  TraceFold fold(id, api.flavor(), api.far_side.context);
+  if (auto begun = fold.begin_with(info, {}); !begun) return std::nullopt;
+  for (const Record& record : records) fold.add(record);
+  FoundTrace found{{}, fold.finish(), {}};
+  if (!records.empty() &&
+      (found.trace.deleted || (!asks_for_spans(request.filter) && !matcher.matches(found.trace))))
+    return std::nullopt;
+  // Where a workspace's spans are is ours to know; a server says whether it has them itself.
+  const auto location = parsed->tags.find("mlflow.trace.spansLocation");
+  found.trace.has_spans = found.trace.has_spans || api.flavor() == mlflow::Flavor::databricks ||
+                          (location != parsed->tags.end() && location->second == "TRACKING_STORE");
+  found.experiment_id = experiment_of(api, found.trace);
+  found.place = SearchPlace(request.order, found.trace, found.experiment_id);
+  return found;
+}
+
+}  // namespace
+
+Result<SearchPage> search_page(Api& api, const SearchRequest& request, const SearchMatcher& matcher,
+                               const std::optional<FarPage>& far) {
+  const SearchPosition& from = request.from;
+  const Seq until = from.until == 0 ? api.spool.end() : from.until;
+  SearchPage page;
+  // Those of the far side first: what it shows now is not told from here.
+  std::vector<FoundTrace> there;
+  std::size_t there_at = from.there;
+  std::vector<std::size_t> places;  // of each in `there`, in the far side's page
+  if (far) {
+    for (std::size_t i = from.there; i < far->traces.size(); ++i) {
+      auto one = of_far_side(api, request, matcher, far->traces[i]);
+      if (!one) return std::unexpected(std::move(one.error()));
+      if (!*one) continue;
+      there.push_back(**std::move(one));
+      places.push_back(i);
+    }
+  }
+  const auto leave_out = [&](const spool::TraceGlance& glance) {
+    return far.has_value() && is_told_there(api, glance);
+  };
+  // One more than fits tells whether there is another page.
+  auto here = search_here(api, request, matcher, until, from.here + request.max_results + 1, leave_out);
+  if (!here) return std::unexpected(std::move(here.error()));
+  const bool far_has_more = far && !far->next_page.empty();
+  std::size_t h = std::min<std::size_t>(from.here, here->size());
+  std::size_t t = 0;
+  while (page.traces.size() < request.max_results) {
+    const bool here_left = h < here->size();
+    if (t == there.size() && (far_has_more || !here_left)) break;
+    if (here_left && (t == there.size() || (*here)[h].place.before(there[t].place))) {
+      page.traces.push_back(std::move((*here)[h++]));
+    } else {
+      page.traces.push_back(std::move(there[t++]));
+    }
+  }
+  const bool page_there_ended = t == there.size();
+  there_at = page_there_ended ? (far ? far->traces.size() : from.there) : places[t];
+  if (h == here->size() && page_there_ended && !far_has_more) return page;
+  SearchPosition next{until, h, there_at, from.there_page, !page_there_ended || far_has_more};
+  if (page_there_ended && far_has_more) {
+    next.there_page = far->next_page;
+    next.there = 0;
+  }
+  page.next = std::move(next);
+  return page;
+}
+
+}  // namespace spanferry::ingest
