@@ -135,6 +135,10 @@ Result<std::vector<FoundTrace>> search_here(const Api& api, const SearchRequest&
     // Nothing that came before it can have begun after all that was found.
     if (newest_first && best.full() && one.received_ns / kNsInMs + kClocksDifferMs < best.last_began_ms())
       return false;
+    // Nor one that says by itself that it began before all of them; where that is not the trace's time,
+    // another of its records says so.
+    if (newest_first && best.full() && one.start_ns != 0 && one.start_ns / kNsInMs < best.last_began_ms())
+      return true;
     if (one.seq >= until || !glance.may_match(one) || !routes.may_be_searched(one)) return true;
     if (!seen.insert(one.trace).second || leave_out(one)) return true;
     auto trace = trace_here(api, one.trace);
