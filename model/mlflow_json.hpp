@@ -42,6 +42,7 @@ struct KnownInfo {
   std::int64_t request_time_ms = 0;
   std::int64_t execution_duration_ms = 0;
   std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> tags;
 };
 // Of the answer to StartTrace and to GET traces/ID.
 Result<KnownInfo> parse_trace_info(std::string_view json);

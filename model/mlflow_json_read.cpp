@@ -46,6 +46,15 @@ void each(const dom::element& object, std::string_view key, const F& use) {
   for (const dom::element item : list) use(item);
 }
 
+void read_texts(const dom::element& object, std::string_view key, std::map<std::string, std::string>& texts) {
+  dom::object found;
+  if (object.at_key(key).get_object().get(found) != simdjson::SUCCESS) return;
+  for (const auto& [name, value] : found) {
+    std::string_view text;
+    if (value.get_string().get(text) == simdjson::SUCCESS) texts.emplace(name, text);
+  }
+}
+
 std::optional<StoredSpan> read_span(const dom::element& item) {
   const auto trace_id = id_of<TraceId>(item, "trace_id");
   const auto span_id = id_of<SpanId>(item, "span_id");
@@ -117,12 +126,8 @@ Result<KnownInfo> parse_trace_info(std::string_view json) {
   known.state = text_of(info, "state");
   known.request_time_ms = parse_timestamp(text_of(info, "request_time")).value_or(0);
   known.execution_duration_ms = parse_duration(text_of(info, "execution_duration")).value_or(0);
-  dom::object metadata;
-  if (info.at_key("trace_metadata").get_object().get(metadata) == simdjson::SUCCESS) {
-    for (const auto& [key, value] : metadata) {
-      if (value.get_string().get(text) == simdjson::SUCCESS) known.metadata.emplace(key, text);
-    }
-  }
+  read_texts(info, "trace_metadata", known.metadata);
+  read_texts(info, "tags", known.tags);
   return known;
 }
 

@@ -29,6 +29,10 @@ void set_times(TraceInfo& info, const Trace& trace, Flavor flavor) {
     start = std::min(start, s.start_ns);
     end = std::max(end, s.end_ns);
   }
+  if (const StoredSpan* root = trace.root(); root != nullptr && flavor == Flavor::databricks) {
+    start = root->start_ns;
+    if (root->end_ns != 0) end = root->end_ns;
+  }
   end = std::max(end, start);
   info.request_time_ms = static_cast<std::int64_t>(start / kNsPerMs);
   // The server takes the difference of what it rounded down, the client rounds down the difference.
@@ -59,6 +63,11 @@ std::string_view name(State state) {
       break;
   }
   return "IN_PROGRESS";
+}
+
+State state_named(std::string_view name) {
+  if (name == "OK") return State::ok;
+  return name == "ERROR" ? State::error : State::in_progress;
 }
 
 const StoredSpan* Trace::root() const {

@@ -35,6 +35,7 @@ enum class Flavor : std::uint8_t {
 
 enum class State : std::uint8_t { in_progress, ok, error };
 std::string_view name(State state);  // IN_PROGRESS, OK, ERROR
+State state_named(std::string_view name);
 
 struct TraceInfo {
   std::string trace_id;  // tr-…

@@ -1,7 +1,6 @@
 #include "uploader/databricks_experiment_storage.hpp"
 
-#include <algorithm>
-#include <unordered_set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -10,96 +9,125 @@ namespace asio = boost::asio;
 
 namespace {
 
-// Set while no daemon that saw the root has told about the trace: who comes next must merge.
-constexpr const char* kPartial = "spanferry.partial";
-constexpr int kMaxMergeRounds = 5;
+// After so many 500s of the storage it has the last word.
+constexpr int kMaxInternalErrors = 5;
 
-bool is_partial(const Verdict& verdict) {
-  const auto info = mlflow::parse_trace_info(verdict.response.body);
-  const auto it = info ? info->metadata.find(kPartial) : decltype(info->metadata.end()){};
-  return info && it != info->metadata.end() && it->second == "true";
-}
-
-Verdict unreadable(std::string_view what, const Error& error) {
+Verdict of(Action action) {
   Verdict verdict;
-  verdict.action = Action::split;
-  verdict.reason =
-      fmt::format("the {} that the workspace holds for this trace cannot be read, and is not replaced: {}",
-                  what, error.sentence);
+  verdict.action = action;
   return verdict;
 }
 
 }  // namespace
 
-struct ExperimentStorageDelivery::Upload {
-  GatheredTrace& gathered;
-  std::string experiment;
-  bool root_here = false;
-  bool has_root = false;                     // we saw the root, now or before: the scalars are ours to tell
-  std::vector<mlflow::StoredSpan> ours{};    // kept apart once others' are merged: must be there in the end
-  std::optional<mlflow::KnownInfo> known{};  // the trace as it is there
-  std::size_t missing = 0;                   // of ours, in the file there
-  bool contended = false;                    // somebody else keeps writing the same file
-};
-
-ExperimentStorageDelivery::ExperimentStorageDelivery(const TrackContext& context)
-    : context_(context), calls_(context, Surface::databricks_api), storage_(context, calls_) {}
+ExperimentStorageDelivery::ExperimentStorageDelivery(const TrackContext& context, UnionTuning tuning)
+    : context_(context),
+      tuning_(tuning),
+      end_at_start_(context.spool.end()),
+      parts_(context.spool),
+      calls_(context, Surface::databricks_api),
+      storage_(context, calls_) {}
 
 asio::awaitable<std::expected<TraceOutcome, Verdict>> ExperimentStorageDelivery::deliver(
     GatheredTrace& gathered, std::string experiment) {
-  const bool root_here = gathered.trace.root() != nullptr;
-  Upload upload{gathered, std::move(experiment), root_here,
-                root_here || (gathered.mark && gathered.mark->has_root)};
-  Verdict verdict;
-  verdict.action = Action::done;
-  if (!upload.root_here || gathered.is_less_than_uploaded()) verdict = co_await look_there(upload);
-  if (verdict.action == Action::done) verdict = co_await send(upload);
+  const TraceId id = gathered.trace.id;
+  Upload upload{gathered, std::move(experiment)};
+  upload.root_here = gathered.trace.root() != nullptr;
+  upload.has_root = upload.root_here || (gathered.mark && gathered.mark->has_root);
+  upload.told_before = gathered.mark && gathered.mark->told();
+  const bool never_sent = !upload.told_before && gathered.parts.front().seq >= end_at_start_;
+  Verdict verdict = of(Action::done);
+  if (!upload.root_here || !never_sent) verdict = co_await look(upload);
+  if (verdict.action == Action::done && !upload.known) {
+    verdict = co_await tell(upload);
+    // Another daemon was here before us, or we ourselves and nobody remembers.
+    if (verdict.action == Action::exists) verdict = co_await look(upload);
+  }
+  if (verdict.action == Action::done)
+    verdict = upload.first ? co_await put(upload, mlflow::spans_file(gathered.trace.spans).body)
+                           : of(Action::again);
+  if (verdict.action == Action::again) verdict = co_await join(upload);
+  if (upload.later) {
+    TraceOutcome later;
+    later.kind = TraceOutcome::Kind::later;
+    later.again_in = tuning_.again_in;
+    co_return later;
+  }
+  waits_.erase(id);
   if (verdict.action == Action::not_found) co_return std::unexpected(std::move(verdict));
   if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
-  if (upload.contended) co_return TraceOutcome{TraceOutcome::Kind::later, {}, false, 0, false};
   ++context_.sender.health().delivered_traces;
-  co_return TraceOutcome{
+  TraceOutcome delivered{
       TraceOutcome::Kind::delivered, {}, true, gathered.trace.spans.size(), upload.has_root};
+  delivered.tags_told = upload.tags_told;
+  co_return delivered;
 }
 
-asio::awaitable<Verdict> ExperimentStorageDelivery::send(Upload& upload) {
-  for (int round = 1;; ++round) {
-    mlflow::SpansFile file = mlflow::spans_file(upload.gathered.trace.spans);
-    if (upload.has_root || !upload.known) {
-      Verdict verdict = co_await start_trace(upload, file);
-      if (verdict.action != Action::done) co_return verdict;
-      // Another daemon told about it without having seen the root: its spans are to stay.
-      if (!upload.known && upload.root_here && is_partial(verdict)) {
-        verdict = co_await look_there(upload);
-        if (verdict.action != Action::done) co_return verdict;
-        continue;
-      }
-    }
-    Verdict verdict = co_await storage_.upload(upload.gathered.trace.id, std::move(file.body));
-    if (verdict.action != Action::done || !upload.known) co_return verdict;
-    // Somebody else may have written meanwhile: look whether ours are there.
-    verdict = co_await merge_file(upload);
-    if (verdict.action != Action::done || upload.missing == 0) co_return verdict;
-    upload.contended = round >= kMaxMergeRounds;
-    if (upload.contended) co_return verdict;
+// The trace as it is there. done: also when it is not, `known` is empty then.
+asio::awaitable<Verdict> ExperimentStorageDelivery::look(Upload& upload) {
+  upload.known.reset();
+  upload.seen = Clock::now();
+  Verdict verdict = co_await calls_.trace_info(upload.gathered.trace.id);
+  if (verdict.action == Action::not_found) co_return of(Action::done);
+  if (verdict.action != Action::done) co_return verdict;
+  auto known = mlflow::parse_trace_info(verdict.response.body);
+  if (!known) {
+    verdict.action = Action::split;
+    verdict.reason = fmt::format(
+        "what the workspace tells about this trace cannot be read, and its file is not replaced: {}",
+        known.error().sentence);
+    co_return verdict;
   }
+  upload.known = *std::move(known);
+  // A trace stays where it is.
+  if (!upload.known->experiment_id.empty()) upload.experiment = upload.known->experiment_id;
+  co_return verdict;
 }
 
-asio::awaitable<Verdict> ExperimentStorageDelivery::start_trace(Upload& upload,
-                                                                const mlflow::SpansFile& file) {
-  mlflow::TraceInfo info =
-      mlflow::trace_info(upload.gathered.trace, mlflow::Flavor::databricks, context_.context);
+// The first StartTrace of all, as far as we know. The answer shows what was there before it. Without the root
+// tags go by a second one, once it is sure that they replace none of the root's: its daemon cannot have told
+// in between without finding us there, and tells again when our file is there.
+asio::awaitable<Verdict> ExperimentStorageDelivery::tell(Upload& upload) {
+  const mlflow::Trace& trace = upload.gathered.trace;
+  mlflow::TraceInfo info = mlflow::trace_info(trace, mlflow::Flavor::databricks, context_.context);
+  if (!upload.root_here) {
+    info.metadata.emplace(parts_.key(), kFirstPart);
+    Verdict verdict = co_await tell(upload, info, mlflow::WithTags::no);
+    upload.first = verdict.action == Action::done && is_alone(upload);
+    if (upload.first) verdict = co_await tell(upload, info, mlflow::WithTags::yes);
+    co_return verdict;
+  }
+  const mlflow::SpansFile file = mlflow::spans_file(trace.spans);
   mlflow::add_size_stats(info, file.span_sizes, file.body.size());
-  if (!upload.has_root) {
-    info.metadata.emplace(kPartial, "true");
-  } else if (upload.known && upload.known->metadata.contains(kPartial)) {
-    info.metadata.emplace(kPartial, "false");
-  }
-  if (upload.known && !info.client_request_id) info.client_request_id = upload.known->client_request_id;
-  const auto tags = upload.gathered.mark ? mlflow::WithTags::no : mlflow::WithTags::yes;
+  upload.tags_due = true;
+  Verdict verdict = co_await tell(upload, info, mlflow::WithTags::yes);
+  upload.first = verdict.action == Action::done && is_alone(upload);
+  co_return verdict;
+}
+
+asio::awaitable<Verdict> ExperimentStorageDelivery::tell(Upload& upload, const mlflow::TraceInfo& info,
+                                                         mlflow::WithTags tags) {
+  upload.seen = Clock::now();
+  Verdict verdict = co_await start_trace(info, upload.experiment, tags);
+  if (verdict.action != Action::done) co_return verdict;
+  upload.tags_told |= tags == mlflow::WithTags::yes;
+  auto known = mlflow::parse_trace_info(verdict.response.body);
+  if (!known) co_return co_await look(upload);
+  upload.known = *std::move(known);
+  co_return verdict;
+}
+
+// Nobody else has told about the trace.
+bool ExperimentStorageDelivery::is_alone(const Upload& upload) const {
+  return upload.known && !parts_.any_other(*upload.known) &&
+         (upload.root_here || !is_told_by_root(*upload.known));
+}
+
+asio::awaitable<Verdict> ExperimentStorageDelivery::start_trace(const mlflow::TraceInfo& info,
+                                                                const std::string& experiment,
+                                                                mlflow::WithTags tags) {
   for (;;) {
-    Verdict verdict = co_await calls_.start_trace(mlflow::start_trace_body(info, upload.experiment, tags));
-    if (verdict.action == Action::exists) verdict.action = Action::done;
+    Verdict verdict = co_await calls_.start_trace(mlflow::start_trace_body(info, experiment, tags));
     if (verdict.action != Action::fallback) co_return verdict;
     if (!co_await pause_unsupported(verdict)) co_return Verdict{};
   }
@@ -113,35 +141,12 @@ asio::awaitable<bool> ExperimentStorageDelivery::pause_unsupported(const Verdict
       []() -> asio::awaitable<bool> { co_return true; });
 }
 
-// What is there of the trace, merged under ours. done: also when nothing is there.
-asio::awaitable<Verdict> ExperimentStorageDelivery::look_there(Upload& upload) {
-  Verdict verdict = co_await calls_.trace_info(upload.gathered.trace.id);
-  if (verdict.action == Action::not_found) verdict.action = Action::done, verdict.response.body.clear();
-  if (verdict.action != Action::done || verdict.response.body.empty()) co_return verdict;
-  auto known = mlflow::parse_trace_info(verdict.response.body);
-  if (!known) co_return unreadable("trace info", known.error());
-  upload.known = *std::move(known);
-  if (upload.ours.empty()) upload.ours = upload.gathered.trace.spans;
-  upload.experiment = upload.known->experiment_id;  // a trace stays where it is
-  co_return co_await merge_file(upload);
-}
-
-// The file there, with ours laid over it; upload.missing: how many of ours it lacks.
-asio::awaitable<Verdict> ExperimentStorageDelivery::merge_file(Upload& upload) {
-  Verdict verdict = co_await storage_.download(upload.gathered.trace.id);
-  if (verdict.action != Action::done) co_return verdict;
-  std::vector<mlflow::StoredSpan> there;
-  if (!verdict.response.body.empty()) {
-    auto spans = mlflow::parse_spans_file(verdict.response.body);
-    if (!spans) co_return unreadable("span file", spans.error());
-    there = *std::move(spans);
-  }
-  std::unordered_set<SpanId> ids;
-  for (const mlflow::StoredSpan& span : there) ids.insert(span.span_id);
-  upload.missing = static_cast<std::size_t>(std::ranges::count_if(
-      upload.ours, [&ids](const mlflow::StoredSpan& span) { return !ids.contains(span.span_id); }));
-  mlflow::merge_spans(there, upload.ours);
-  upload.gathered.trace.spans = std::move(there);
+// Writes the file, as long as what was seen holds. Action::again: look first, whatever became of it.
+asio::awaitable<Verdict> ExperimentStorageDelivery::put(Upload& upload, std::string body) {
+  const TraceId id = upload.gathered.trace.id;
+  if (upload.internal_errors >= kMaxInternalErrors) co_return co_await storage_.upload(id, std::move(body));
+  Verdict verdict = co_await storage_.upload(id, std::move(body), upload.seen + tuning_.fresh);
+  if (verdict.action == Action::again && verdict.status == 500) ++upload.internal_errors;
   co_return verdict;
 }
 

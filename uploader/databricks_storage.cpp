@@ -139,7 +139,7 @@ std::vector<net::HttpRequest> upload_requests(const StorageCredential& credentia
 }
 
 asio::awaitable<Verdict> DatabricksStorage::upload_once(const StorageCredential& credential,
-                                                        const std::string& body) {
+                                                        const std::string& body, Tries tries) {
   auto requests = upload_requests(credential, body, mint_trace_id().hex());
   if (requests.empty())
     co_return refused(fmt::format(
@@ -147,7 +147,7 @@ asio::awaitable<Verdict> DatabricksStorage::upload_once(const StorageCredential&
   Verdict verdict;
   for (net::HttpRequest& request : requests) {
     request.timeout = context_.settings.timeout;
-    verdict = co_await calls_.send(Surface::storage, std::move(request));
+    verdict = co_await calls_.send(Surface::storage, std::move(request), tries);
     if (verdict.action != Action::done) break;
   }
   co_return verdict;
@@ -165,7 +165,8 @@ asio::awaitable<Verdict> DatabricksStorage::download_once(const StorageCredentia
   co_return none;
 }
 
-asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const std::string* upload) {
+asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const std::string* upload,
+                                                     std::optional<Time> not_after) {
   net::Backoff backoff({}, uniform_random);
   int bad_requests = 0;
   for (int n = 1;; ++n) {
@@ -176,8 +177,14 @@ asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const
     if (!credential) co_return refused(credential.error().sentence);
     if (!is_as_safe_as(context_.settings.url, credential->url))
       co_return refused("the workspace hands out a storage URL that is not https://, which is not used");
-    Verdict verdict =
-        upload != nullptr ? co_await upload_once(*credential, *upload) : co_await download_once(*credential);
+    if (not_after && std::chrono::steady_clock::now() >= *not_after) {
+      Verdict late;
+      late.action = Action::again;
+      co_return late;
+    }
+    Verdict verdict = upload != nullptr ? co_await upload_once(*credential, *upload,
+                                                               not_after ? Tries::one : Tries::endless)
+                                        : co_await download_once(*credential);
     if (verdict.action == Action::halve && upload != nullptr)
       co_return refused(fmt::format("the storage does not take a span file of {} bytes: {}", upload->size(),
                                     verdict.reason));
@@ -195,12 +202,13 @@ asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const
   }
 }
 
-asio::awaitable<Verdict> DatabricksStorage::upload(const TraceId& trace, std::string body) {
-  co_return co_await transfer(trace, &body);
+asio::awaitable<Verdict> DatabricksStorage::upload(const TraceId& trace, std::string body,
+                                                   std::optional<Time> not_after) {
+  co_return co_await transfer(trace, &body, not_after);
 }
 
 asio::awaitable<Verdict> DatabricksStorage::download(const TraceId& trace) {
-  co_return co_await transfer(trace, nullptr);
+  co_return co_await transfer(trace, nullptr, std::nullopt);
 }
 
 }  // namespace spanferry::uploader

@@ -2,6 +2,8 @@
 // when the storage says that one is no good any more. Four kinds of storage, each with its own calls.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,13 +38,19 @@ class DatabricksStorage {
   DatabricksStorage(const TrackContext& context, TraceCalls& calls) : context_(context), calls_(calls) {}
 
   // done; not_found: the workspace has no such trace; split: refused for good; stopped.
-  boost::asio::awaitable<Verdict> upload(const TraceId& trace, std::string body);
+  // With a time: the file is written in one try, begun before that time, or not at all; Action::again tells
+  // that it was not, or that nobody knows (`status` 500: the storage's internal error).
+  using Time = std::chrono::steady_clock::time_point;
+  boost::asio::awaitable<Verdict> upload(const TraceId& trace, std::string body,
+                                         std::optional<Time> not_after = std::nullopt);
   // As upload, with the file in response.body; a trace that has no file yet gives an empty body.
   boost::asio::awaitable<Verdict> download(const TraceId& trace);
 
  private:
-  boost::asio::awaitable<Verdict> transfer(const TraceId& trace, const std::string* upload);
-  boost::asio::awaitable<Verdict> upload_once(const StorageCredential& credential, const std::string& body);
+  boost::asio::awaitable<Verdict> transfer(const TraceId& trace, const std::string* upload,
+                                           std::optional<Time> not_after);
+  boost::asio::awaitable<Verdict> upload_once(const StorageCredential& credential, const std::string& body,
+                                              Tries tries);
   boost::asio::awaitable<Verdict> download_once(const StorageCredential& credential);
 
   const TrackContext context_;

@@ -89,7 +89,7 @@ void HttpSender::prepare(net::HttpRequest& request, Surface surface, const Crede
 }
 
 asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::HttpRequest()> make,
-                                          Scope scope) {
+                                          Scope scope, Tries tries) {
   Attempt attempt{.surface = surface,
                   .scope = scope,
                   .method = {},
@@ -100,6 +100,10 @@ asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::Ht
                   .verdict = {}};
   net::Backoff alone(tuning_.retry, uniform_random);
   for (bool again = false;; again = true) {
+    if (tries == Tries::one && (again || !gate_.open())) {
+      attempt.verdict.action = Action::again;
+      co_return std::move(attempt.verdict);
+    }
     const auto pass = co_await gate_.enter();
     if (!pass) co_return Verdict{};
     attempt.pass = *pass;
@@ -160,6 +164,7 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
              config_sentence(settings_.url, status, attempt.surface, excerpt));
       return;
     case Ruling::retry_few:
+      attempt.verdict.status = status;
       health_.note_error(reason);
       gate_.succeeded(attempt.pass);  // it answers, after all
       attempt.verdict.unproven = accepted_ == attempt.accepted_before;

@@ -36,7 +36,8 @@ class HttpSender final : public Sender {
              SenderTuning tuning = {});
 
   boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make,
-                                       Scope scope = Scope::destination) override;
+                                       Scope scope = Scope::destination,
+                                       Tries tries = Tries::endless) override;
   boost::asio::awaitable<bool> open() override;
   boost::asio::awaitable<bool> pause_config(std::string reason,
                                             std::function<boost::asio::awaitable<bool>()> probe) override;

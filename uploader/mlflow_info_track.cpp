@@ -3,6 +3,7 @@
 // what the trace's own client said, and nothing else. It goes once the track of spans has delivered all that
 // is here of the trace.
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <unordered_set>
 
@@ -19,11 +20,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr int kMaxExperimentRounds = 3;
-
-mlflow::State state_named(std::string_view name) {
-  if (name == "OK") return mlflow::State::ok;
-  return name == "ERROR" ? mlflow::State::error : mlflow::State::in_progress;
-}
+constexpr std::chrono::milliseconds kRootAgainIn{1000};
 
 class MlflowInfoDelivery final : public TraceDelivery {
  public:
@@ -58,6 +55,7 @@ class MlflowInfoDelivery final : public TraceDelivery {
       if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
       const auto known = mlflow::parse_trace_info(verdict.response.body);
       if (!known) co_return TraceOutcome::refused(std::move(verdict));
+      if (gathered.trace.root() == nullptr && root_may_come(gathered, *known)) co_return ask_again();
       keep_what_is_known(*info, *known, gathered.trace.root() != nullptr);
       experiment = known->experiment_id;
     }
@@ -97,6 +95,21 @@ class MlflowInfoDelivery final : public TraceDelivery {
     co_return done;
   }
 
+  // While the server waits for the root, another daemon may be about to bring it: a StartTrace now would fix
+  // times and state as they are without it.
+  [[nodiscard]] bool root_may_come(const GatheredTrace& gathered, const mlflow::KnownInfo& known) const {
+    if (mlflow::state_named(known.state) != mlflow::State::in_progress) return false;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return now - std::chrono::nanoseconds(gathered.last_received_ns) < context_.settings.assemble.max_open;
+  }
+
+  static TraceOutcome ask_again() {
+    TraceOutcome later;
+    later.kind = TraceOutcome::Kind::later;
+    later.again_in = kRootAgainIn;
+    return later;
+  }
+
   // Spans that the server refused are not there to be described.
   void leave_out_refused(GatheredTrace& gathered) {
     const auto any = context_.spool.dead_letters(context_.settings.name, 1);
@@ -120,7 +133,7 @@ class MlflowInfoDelivery final : public TraceDelivery {
 
   // StartTrace is no patch: what we do not know better is sent back as it is.
   static void keep_what_is_known(mlflow::TraceInfo& info, const mlflow::KnownInfo& known, bool has_root) {
-    if (!has_root) info.state = state_named(known.state);
+    if (!has_root) info.state = mlflow::state_named(known.state);
     if (!info.client_request_id) info.client_request_id = known.client_request_id;
     if (known.request_time_ms == 0) return;
     const std::int64_t end = std::max(info.request_time_ms + info.execution_duration_ms,

@@ -33,6 +33,14 @@ enum class Scope : std::uint8_t {
                 // verdict is Action::forbidden
 };
 
+// Whether a request may be sent again when nobody knows what became of it.
+enum class Tries : std::uint8_t {
+  endless,
+  // One, and only while the gate is open: a caller who must look first whether it still holds gets
+  // Action::again.
+  one,
+};
+
 enum class Action : std::uint8_t {
   done,       // 2xx
   split,      // refused for something in it: send its parts alone; what cannot be split is a dead letter
@@ -42,6 +50,7 @@ enum class Action : std::uint8_t {
   forbidden,  // 403, and the credential is good: it is not allowed to do this (Scope::experiment alone)
   new_url,    // storage: the signed URL is no good any more
   fallback,   // 501, ENDPOINT_NOT_FOUND: this server has no such call
+  again,      // Tries::one: not sent, or nobody knows what became of it; another try waits at the gate
   held,       // not now, and for this route alone: what comes of it waits, the others go on
   stopped,    // we are shutting down; nothing is known about the request
 };
@@ -69,9 +78,10 @@ class Sender {
   virtual ~Sender() = default;
   // `make` is called before each try; the Sender adds the credential (not for Surface::storage), User-Agent
   // and X-Spanferry-Hop. Waits at the gate while the destination is paused. Never returns for what can be
-  // tried again.
+  // tried again, unless there is to be one try.
   virtual boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make,
-                                               Scope scope = Scope::destination) = 0;
+                                               Scope scope = Scope::destination,
+                                               Tries tries = Tries::endless) = 0;
   // Waits until sending makes sense: returns at once unless the destination is paused or backing off as a
   // whole. False: stopped.
   virtual boost::asio::awaitable<bool> open() = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "model/json_writer.hpp"
 #include "model/mlflow_span.hpp"
 #include "net/backoff.hpp"
 #include "uploader/endpoint.hpp"
@@ -20,12 +21,12 @@ constexpr int kUnprovenRounds = 10;
 TraceCalls::TraceCalls(const TrackContext& context, Surface surface)
     : context_(context), surface_(surface), sleeps_(context.io) {}
 
-asio::awaitable<Verdict> TraceCalls::send(Surface surface, net::HttpRequest request) {
+asio::awaitable<Verdict> TraceCalls::send(Surface surface, net::HttpRequest request, Tries tries) {
   net::Backoff backoff({}, uniform_random);
   for (;;) {
     Verdict verdict = held_if_forbidden(co_await context_.sender.send(
         surface, [&request] { return request; },
-        surface == Surface::storage ? Scope::destination : Scope::experiment));
+        surface == Surface::storage ? Scope::destination : Scope::experiment, tries));
     if (verdict.action != Action::split || !verdict.unproven || backoff.failures() >= kUnprovenRounds)
       co_return verdict;
     context_.sender.health().enter(DestinationState::retrying, verdict.reason);
@@ -58,6 +59,27 @@ asio::awaitable<Verdict> TraceCalls::credentials(const TraceId& trace, Way way) 
   co_return co_await call(
       "GET", fmt::format("/api/2.0/mlflow/traces/{}/credentials-for-data-{}", mlflow::trace_name_of(trace),
                          way == Way::upload ? "upload" : "download"));
+}
+
+asio::awaitable<Verdict> TraceCalls::change_tag(std::string method, const TraceId& trace, std::string body) {
+  co_return co_await call(std::move(method),
+                          fmt::format("/api/2.0/mlflow/traces/{}/tags", mlflow::trace_name_of(trace)),
+                          std::move(body));
+}
+
+asio::awaitable<Verdict> TraceCalls::set_tag(const TraceId& trace, std::string_view key,
+                                             std::string_view value) {
+  std::string body;
+  JsonWriter(body).begin_object().field("key", key).field("value", value).end_object();
+  co_return co_await change_tag("PATCH", trace, std::move(body));
+}
+
+asio::awaitable<Verdict> TraceCalls::erase_tag(const TraceId& trace, std::string_view key) {
+  std::string body;
+  JsonWriter(body).begin_object().field("key", key).end_object();
+  Verdict verdict = co_await change_tag("DELETE", trace, std::move(body));
+  if (verdict.action == Action::not_found) verdict.action = Action::done;
+  co_return verdict;
 }
 
 }  // namespace spanferry::uploader

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -27,12 +28,17 @@ class TraceCalls {
   boost::asio::awaitable<Verdict> credentials(const TraceId& trace, Way way);
   // Any call of the API with a JSON body; empty: none.
   boost::asio::awaitable<Verdict> call(std::string method, std::string path, std::string body = {});
-  // Any request; the body may be sent several times.
-  boost::asio::awaitable<Verdict> send(Surface surface, net::HttpRequest request);
+  // PATCH and DELETE /api/2.0/mlflow/traces/ID/tags. done also when there is no such tag to erase.
+  boost::asio::awaitable<Verdict> set_tag(const TraceId& trace, std::string_view key, std::string_view value);
+  boost::asio::awaitable<Verdict> erase_tag(const TraceId& trace, std::string_view key);
+  // Any request; the body may be sent several times, unless there is to be one try.
+  boost::asio::awaitable<Verdict> send(Surface surface, net::HttpRequest request,
+                                       Tries tries = Tries::endless);
 
   [[nodiscard]] Sleeps& sleeps() { return sleeps_; }
 
  private:
+  boost::asio::awaitable<Verdict> change_tag(std::string method, const TraceId& trace, std::string body);
   const TrackContext context_;
   const Surface surface_;
   Sleeps sleeps_;

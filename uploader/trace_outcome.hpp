@@ -29,7 +29,7 @@ struct TraceOutcome {
   enum class Kind : std::uint8_t {
     delivered,
     refused,  // a dead letter with `refusal`
-    later,    // not now: ask again soon
+    later,    // not now: ask again in `again_in`
     held,     // not while its route is held, for the reason of `refusal`
     stopped,  // we are shutting down
   };
@@ -45,6 +45,7 @@ struct TraceOutcome {
   bool tags_told = false;                  // what was edited of them must be edited again
   bool edited = false;
   bool deleted = false;
+  std::chrono::milliseconds again_in{50};  // of later
 
   static TraceOutcome refused(Verdict verdict) {
     return {Kind::refused, std::move(verdict), false, 0, false};

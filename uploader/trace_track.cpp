@@ -311,7 +311,7 @@ class TraceTrack final : public Track {
         co_await set_aside(std::move(trace));
         co_return;
       case TraceOutcome::Kind::later:
-        assembler_.put_back(id, Clock::now() + kNotReady);
+        assembler_.put_back(id, Clock::now() + outcome.again_in);
         break;
       case TraceOutcome::Kind::refused:
         settling_.settle_refused(id, trace->parts, outcome.refusal);

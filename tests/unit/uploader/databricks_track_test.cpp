@@ -17,10 +17,11 @@ using DatabricksTrack = TraceFixture;
 constexpr std::string_view kStart = "POST https://workspace/api/3.0/mlflow/traces";
 
 TEST_F(DatabricksTrack, ATraceOfSeveralRecordsBecomesOneInfoThenOneFile) {
+  start();
   append({trace_span(1, 2, 1), trace_span(1, 3, 1)});
   append({trace_span(1, 1, 0, "root")});
-  start();
   ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls, SizeIs(3));
   EXPECT_THAT(workspace.calls_of(kStart), SizeIs(1));
   EXPECT_THAT(workspace.calls_of("PUT https://store/"), SizeIs(1));
   EXPECT_EQ(workspace.calls.front().what, kStart);
@@ -56,8 +57,8 @@ TEST_F(DatabricksTrack, NoSpansGoBeforeTheirStartTraceWasTaken) {
     verdict.unproven = true;
     return verdict;
   };
-  append({trace_span(1, 1, 0)});
   start();
+  append({trace_span(1, 1, 0)});
   ASSERT_TRUE(run_until_settled());
   EXPECT_EQ(workspace.calls[0].what, kStart);
   EXPECT_EQ(workspace.calls[1].what, kStart);
@@ -124,76 +125,6 @@ TEST_F(DatabricksTrack, ARestartSendsOnlyWhatWasNotSettled) {
   ASSERT_TRUE(run_until_settled());
   ASSERT_THAT(workspace.calls_of(kStart), SizeIs(1));
   EXPECT_THAT(workspace.calls_of(kStart)[0].body, HasSubstr(mlflow::trace_name_of(trace_of(2))));
-}
-
-TEST_F(DatabricksTrack, WithoutARootWhatAnotherDaemonToldStaysAndTheSpansJoinIts) {
-  const TraceId id = trace_of(1);
-  mlflow::TraceInfo info;
-  info.trace_id = mlflow::trace_name_of(id);
-  workspace.infos[info.trace_id] = mlflow::start_trace_body(info, "77", mlflow::WithTags::yes);
-  mlflow::StoredSpan root;
-  root.trace_id = id;
-  root.span_id = span_id(1);
-  workspace.files[info.trace_id] = mlflow::spans_file({root}).body;
-  append({trace_span(1, 2, 1).fixed32(otlp::span::kFlags, 0x300)});
-  start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.calls_of("POST"), SizeIs(0));
-  EXPECT_THAT(workspace.spans_of(id), SizeIs(2));
-}
-
-TEST_F(DatabricksTrack, AFileLostInARaceIsWrittenAgain) {
-  const TraceId id = trace_of(1);
-  const std::string name = mlflow::trace_name_of(id);
-  mlflow::TraceInfo info;
-  info.trace_id = name;
-  workspace.infos[name] = mlflow::start_trace_body(info, "77", mlflow::WithTags::yes);
-  mlflow::StoredSpan root;
-  root.trace_id = id;
-  root.span_id = span_id(1);
-  const std::string theirs = mlflow::spans_file({root}).body;
-  int overwrites = 1;
-  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    // The other daemon read before we wrote, and writes after.
-    if (!call.what.starts_with("PUT") || overwrites-- <= 0) return std::nullopt;
-    workspace.files[name] = theirs;
-    return answer(200);
-  };
-  append({trace_span(1, 2, 1).fixed32(otlp::span::kFlags, 0x300)});
-  start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.spans_of(id), SizeIs(2));
-}
-
-TEST_F(DatabricksTrack, TheRootsDaemonKeepsTheSpansOfOneThatCameFirst) {
-  const TraceId id = trace_of(1);
-  append({trace_span(1, 2, 1).fixed32(otlp::span::kFlags, 0x300)});
-  start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.infos.begin()->second, HasSubstr("\"spanferry.partial\":\"true\""));
-  stop();
-
-  const std::string before = workspace.infos.begin()->second;
-  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    // The server answers with what it merged.
-    if (call.what == kStart && call.body.find("partial") == std::string::npos) return answer(200, before);
-    return std::nullopt;
-  };
-  MemorySpool other;
-  DestinationSettings same = settings;
-  track = make_databricks_track({io, other, same, defaults, workspace, &experiments});
-  spool::Entry entry;
-  entry.payload = std::make_shared<const std::string>(request_of({trace_span(1, 1, 0, "root")}));
-  entry.header.span_count = 1;
-  entry.traces = {id};
-  std::vector<spool::Entry> entries;
-  entries.push_back(std::move(entry));
-  other.append(std::move(entries), {});
-  track->start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.spans_of(id), SizeIs(2));
-  EXPECT_THAT(workspace.infos.begin()->second, HasSubstr("\"spanferry.partial\":\"false\""));
-  stop();
 }
 
 TEST_F(DatabricksTrack, ARefusedTraceIsSetAsideWholeAndItsNeighboursArrive) {

@@ -45,15 +45,18 @@ class FakeWorkspace final : public uploader::Sender {
   };
 
   boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make,
-                                       uploader::Scope /*scope*/) override {
+                                       uploader::Scope /*scope*/, uploader::Tries /*tries*/) override {
     const net::HttpRequest request = make();
     Call call{surface, request.method + " " + request.url, {}};
     for (const auto& piece : request.body) call.body += *piece;
+    if (on_its_way) co_await on_its_way();
     calls.push_back(call);
     if (intervene) {
       if (auto verdict = intervene(call)) co_return *std::move(verdict);
     }
-    co_return serve(call);
+    Verdict verdict = serve(call);
+    if (on_its_way) co_await on_its_way();
+    co_return verdict;
   }
   boost::asio::awaitable<bool> open() override { co_return true; }
   boost::asio::awaitable<bool> pause_config(std::string reason,
@@ -81,8 +84,18 @@ class FakeWorkspace final : public uploader::Sender {
   }
 
   std::function<std::optional<Verdict>(const Call&)> intervene;
+  std::function<boost::asio::awaitable<void>()> on_its_way;  // of a request, and of its answer
   std::vector<Call> calls;
   std::vector<std::string> pauses;
+  // What is there of a trace, every StartTrace and tag merged.
+  mlflow::KnownInfo& known(const std::string& trace) {
+    const auto [it, fresh] = known_.try_emplace(trace);
+    if (fresh && infos.contains(trace)) it->second = *mlflow::parse_trace_info(infos.at(trace));
+    return it->second;
+  }
+
+  void forget() { infos.clear(), files.clear(), known_.clear(); }
+
   std::map<std::string, std::string> infos;  // by trace: the body of the last StartTrace
   std::map<std::string, std::string> files;  // by trace
 
@@ -97,15 +110,48 @@ class FakeWorkspace final : public uploader::Sender {
       return files.contains(id_in()) ? answer(200, files[id_in()]) : refusal(Action::split, 404);
     }
     if (call.what.starts_with("POST")) {
-      infos[call.body.substr(call.body.find("tr-"), 35)] = call.body;
-      return answer(200, call.body);
+      const std::string id = call.body.substr(call.body.find("tr-"), 35);
+      mlflow::KnownInfo told = *mlflow::parse_trace_info(call.body);
+      if (infos.contains(id)) {
+        told.metadata.merge(known(id).metadata);
+        told.tags.merge(known(id).tags);
+      }
+      infos[id] = call.body;
+      known(id) = std::move(told);
+      return answer(200, text_of(id));
     }
     if (!infos.contains(id_in())) return refusal(Action::not_found, 404);
-    if (call.what.find("credentials-for-data") == std::string::npos) return answer(200, infos[id_in()]);
+    if (call.what.ends_with("/tags")) return change_tag(id_in(), call);
+    if (call.what.find("credentials-for-data") == std::string::npos) return answer(200, text_of(id_in()));
     return answer(200, R"({"credential_info":{"type":"AWS_PRESIGNED_URL","signed_uri":"https://store/)" +
                            id_in() + R"(?sig=1","headers":[{"name":"x-amz-thing","value":"v"}]}})");
   }
 
+  Verdict change_tag(const std::string& id, const Call& call) {
+    const auto field = [&call](std::string_view name) {
+      const auto from = call.body.find(std::string(name) + "\":\"") + name.size() + 3;
+      return call.body.substr(from, call.body.find('"', from) - from);
+    };
+    if (call.what.starts_with("PATCH")) {
+      known(id).tags[field("key")] = field("value");
+      return answer(200, "{}");
+    }
+    return known(id).tags.erase(field("key")) == 1 ? answer(200, "{}") : refusal(Action::not_found, 404);
+  }
+  std::string text_of(const std::string& id) {
+    const mlflow::KnownInfo& there = known(id);
+    mlflow::TraceInfo info;
+    info.trace_id = id;
+    info.client_request_id = there.client_request_id;
+    info.request_time_ms = there.request_time_ms;
+    info.execution_duration_ms = there.execution_duration_ms;
+    info.state = mlflow::state_named(there.state);
+    info.metadata = there.metadata;
+    info.tags = there.tags;
+    return mlflow::start_trace_body(info, there.experiment_id, mlflow::WithTags::yes);
+  }
+
+  std::map<std::string, mlflow::KnownInfo> known_;
   uploader::Health health_{"workspace"};
 };
 

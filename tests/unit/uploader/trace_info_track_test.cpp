@@ -92,6 +92,23 @@ TEST_F(MlflowInfoTrack, WithoutARootStateAndTimesStayAsTheServerHasThem) {
   EXPECT_THAT(starts[0].body, HasSubstr("\"region\":\"eu\""));
 }
 
+TEST_F(MlflowInfoTrack, WithoutARootNothingIsToldWhileTheServerWaitsForIt) {
+  mlflow::TraceInfo known;
+  known.trace_id = mlflow::trace_name_of(trace_of(1));
+  workspace.infos[known.trace_id] = mlflow::start_trace_body(known, "42", mlflow::WithTags::yes);
+  defaults["region"] = "eu";
+  append({trace_span(1, 2, 1)});
+  spans->up_to = 1;
+  start();
+  track->drain();
+  ASSERT_TRUE(run_until([this] { return workspace.calls_of("GET").size() > 1; }));
+  EXPECT_THAT(workspace.calls_of("POST"), SizeIs(0));
+  workspace.known(known.trace_id).state = "OK";
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.calls_of("POST"), SizeIs(1));
+  EXPECT_THAT(workspace.calls_of("POST")[0].body, HasSubstr("\"state\":\"OK\""));
+}
+
 TEST_F(MlflowInfoTrack, ARefusedStartTraceIsNoDeadLetterOfItsSpans) {
   workspace.intervene = [](const FakeWorkspace::Call&) { return std::optional(refusal(Action::split, 400)); };
   append({trace_span(1, 1, 0)});
