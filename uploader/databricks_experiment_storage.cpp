@@ -9,7 +9,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-// After so many 500s of the storage it has the last word.
+// After so many errors that may be about the file the storage has the last word.
 constexpr int kMaxInternalErrors = 5;
 
 Verdict of(Action action) {
@@ -146,7 +146,7 @@ asio::awaitable<Verdict> ExperimentStorageDelivery::put(Upload& upload, std::str
   const TraceId id = upload.gathered.trace.id;
   if (upload.internal_errors >= kMaxInternalErrors) co_return co_await storage_.upload(id, std::move(body));
   Verdict verdict = co_await storage_.upload(id, std::move(body), upload.seen + tuning_.fresh);
-  if (verdict.action == Action::again && verdict.status == 500) ++upload.internal_errors;
+  if (verdict.action == Action::again && verdict.status != 0) ++upload.internal_errors;
   co_return verdict;
 }
 

@@ -39,7 +39,8 @@ class DatabricksStorage {
 
   // done; not_found: the workspace has no such trace; split: refused for good; stopped.
   // With a time: the file is written in one try, begun before that time, or not at all; Action::again tells
-  // that it was not, or that nobody knows (`status` 500: the storage's internal error).
+  // that it was not, or that nobody knows (with a `status`: an error that may be
+  // about the file).
   using Time = std::chrono::steady_clock::time_point;
   boost::asio::awaitable<Verdict> upload(const TraceId& trace, std::string body,
                                          std::optional<Time> not_after = std::nullopt);
