@@ -54,7 +54,7 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 28> kKeys{{
+const std::array<DestinationKey, 29> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -128,6 +128,16 @@ const std::array<DestinationKey, 28> kKeys{{
      "databricks mlflow otlp",
      [](Destination& d, const Value& v) {
        return d.concurrency = static_cast<std::uint32_t>(std::get<std::uint64_t>(v)), std::string();
+     }},
+    {{"when_too_large", Type::choice, "dead_letter", "",
+      "A span that is too large for the far side by itself (413): `dead_letter` sets it aside whole, "
+      "`truncate` delivers it with its largest attributes cut, each with a marker that says how long it was.",
+      0, UINT64_MAX, "dead_letter|truncate"},
+     "mlflow otlp",
+     [](Destination& d, const Value& v) {
+       return d.when_too_large = text(v) == "truncate" ? uploader::WhenTooLarge::truncate
+                                                       : uploader::WhenTooLarge::dead_letter,
+              std::string();
      }},
     {{"timeout", Type::duration, "60s", "",
       "Of one request, from connecting to the end of the answer; then it is sent again. Raise it where large "

@@ -80,6 +80,8 @@ void write_destination(JsonWriter& json, const DestinationStatus& destination) {
       .field("lag_s", destination.lag_s)
       .field("requests", destination.requests)
       .field("retries", destination.retries)
+      .field("truncated_spans", destination.truncated_spans)
+      .field("too_large_spans", destination.too_large_spans)
       .field("dead_letters", destination.dead_letters)
       .field("parked_records", destination.parked_records)
       .field("last_error", destination.last_error)

@@ -70,6 +70,8 @@ struct DestinationStatus {
   double lag_s = 0;  // age of the oldest record not settled
   std::uint64_t retries = 0;
   std::uint64_t requests = 0;
+  std::uint64_t truncated_spans = 0;  // since the start: too large by themselves, delivered with a part cut
+  std::uint64_t too_large_spans = 0;  // since the start: the same, set aside as dead letters
   std::uint64_t dead_letters = 0;
   std::uint64_t parked_records = 0;
   std::vector<HeldRoute> held_routes;

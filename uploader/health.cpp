@@ -77,6 +77,8 @@ void Health::fill(DestinationStatus& status) const {
   status.name = destination_;
   status.requests = requests;
   status.retries = retries;
+  status.truncated_spans = truncated_spans;
+  status.too_large_spans = too_large_spans;
   status.dead_letters = dead_letters;
   status.delivered_traces = delivered_traces;
   const std::lock_guard lock(mutex_);

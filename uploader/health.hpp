@@ -24,6 +24,8 @@ class Health {
   void set_held(std::vector<HeldRoute> held);
 
   std::atomic<std::uint64_t> requests{0}, retries{0}, dead_letters{0}, delivered_traces{0};
+  // Spans that were too large by themselves: delivered with attributes cut, or dead letters.
+  std::atomic<std::uint64_t> truncated_spans{0}, too_large_spans{0};
   std::atomic<bool> proven = false;  // it has worked since the start
 
   [[nodiscard]] DestinationState state() const;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "model/cut.hpp"
 #include "model/otlp_scan.hpp"
 #include "net/backoff.hpp"
 #include "uploader/endpoint.hpp"
@@ -19,6 +20,8 @@ namespace {
 
 // How often a 500 that nothing proves to be about the span is sent again before the span is set aside.
 constexpr int kUnprovenRounds = 20;
+// A far side that takes no span of this size takes none of ours.
+constexpr std::size_t kLeastTruncatedBytes = 4096;
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -203,12 +206,46 @@ asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::divide(Target& target, Part p
   }
   if (doubtful) co_return Reach::doubtful;
   target.proven = true;
+  if (refused.action == Action::halve) {
+    if (const auto reached = co_await deliver_truncated(target, part, refused)) co_return *reached;
+  }
   const auto is_it = is_span(part.traces[0].trace, part.spans);
   const auto count = static_cast<std::uint32_t>(std::ranges::count(part.traces[0].spans, part.spans[0]));
   part.outcome->counts[Outcome::dead] += count;
   part.outcome->dead.push_back(letter(item, part.traces[0].trace, part.spans[0], count, refused,
                                       filter_traces_request(*item.payload, is_it)));
   co_return Reach::settled;
+}
+
+asio::awaitable<std::optional<OtlpDelivery::Reach>> OtlpDelivery::deliver_truncated(Target& target,
+                                                                                    const Part& part,
+                                                                                    Verdict& refused) {
+  const auto copies = static_cast<std::uint64_t>(std::ranges::count(part.traces[0].spans, part.spans[0]));
+  Health& health = context_.sender.health();
+  const std::string payload =
+      filter_traces_request(*part.items[0].payload, is_span(part.traces[0].trace, part.spans));
+  const bool may_cut = context_.settings.when_too_large == WhenTooLarge::truncate;
+  for (std::size_t limit = payload.size() / 2; may_cut && limit >= kLeastTruncatedBytes; limit /= 2) {
+    auto cut = cut_traces_request(payload, limit);
+    if (!cut) break;
+    Verdict verdict = co_await send(target, encoder_.encode(*std::move(cut)));
+    if (verdict.action == Action::stopped) co_return Reach::stopped;
+    if (verdict.action == Action::held) {
+      context_.routes->refused(target.route, std::move(verdict.reason));
+      co_return Reach::held;
+    }
+    if (verdict.action == Action::done) {
+      health.truncated_spans += copies;
+      settle_part(part, verdict);
+      co_return Reach::settled;
+    }
+    refused = std::move(verdict);
+    if (refused.action != Action::halve) co_return std::nullopt;
+  }
+  health.too_large_spans += copies;
+  refused.reason =
+      fmt::format("a span of {} bytes is too large for the far side: {}", payload.size(), refused.reason);
+  co_return std::nullopt;
 }
 
 asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::divide_trace(Target& target, Part part, Verdict refused,

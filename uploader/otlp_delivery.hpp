@@ -65,6 +65,10 @@ class OtlpDelivery {
   boost::asio::awaitable<Reach> deliver_part(Target& target, Part part, bool whole_only = false);
   boost::asio::awaitable<Reach> divide(Target& target, Part part, Verdict refused, bool doubtful);
   boost::asio::awaitable<Reach> divide_trace(Target& target, Part part, Verdict refused, bool doubtful);
+  // One span that is too large by itself, with less and less of its largest attributes. Nothing: it cannot be
+  // delivered, for the reason that `refused` has then.
+  boost::asio::awaitable<std::optional<Reach>> deliver_truncated(Target& target, const Part& part,
+                                                                 Verdict& refused);
   boost::asio::awaitable<Reach> deliver_halves(Target& target, Part first, Part second);
 
   // Sends until the answer says something about the request: done, split, halve or stopped; not_found when

@@ -14,6 +14,9 @@ enum class Kind : std::uint8_t { databricks, mlflow, otlp, local };
 enum class From : std::uint8_t { now, oldest };
 // What happens when a destination is far behind: the log waits for it, or it is given up what is too old.
 enum class WhenBehind : std::uint8_t { block, drop };
+// What becomes of a span that is too large for the far side by itself: it is set aside whole, or delivered
+// with its largest attributes cut.
+enum class WhenTooLarge : std::uint8_t { dead_letter, truncate };
 
 // Where a secret comes from; a file is read anew at each use, so that it can be changed under us.
 struct Secret {
@@ -50,6 +53,7 @@ struct DestinationSettings {
   From from = From::now;
   WhenBehind when_behind = WhenBehind::block;
   std::uint64_t max_lag_bytes = 0;  // for drop; 0: half of spool.max_bytes
+  WhenTooLarge when_too_large = WhenTooLarge::dead_letter;
   AssembleSettings assemble;
   std::string ca_file;                         // PEM; empty: SSL_CERT_FILE, else the system's
   std::string client_certificate, client_key;  // PEM; the key may stand in the certificate's file

@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 class OtlpSink:
     """refuse_names: a request with a span of such a name is refused as a whole, with `refuse_status`.
-    partial: such spans are named in a partial success instead. status: answer this to everything, if set."""
+    partial: such spans are named in a partial success instead. status: answer this to everything, if set.
+    max_request_bytes: 413 for what is larger once decompressed, if set."""
 
     def __init__(self, keep_bodies=False):
         self.lock = threading.Lock()
@@ -21,6 +22,7 @@ class OtlpSink:
         self.bodies = [] if keep_bodies else None
         self.refuse_names, self.refuse_status, self.partial = set(), 400, False
         self.status, self.headers = None, {}
+        self.max_request_bytes = None
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,6 +72,8 @@ class OtlpSink:
         handler.wfile.write(answer)
 
     def judge(self, path, headers, body):
+        if self.max_request_bytes and len(body) > self.max_request_bytes:
+            return 413, b"too large"
         request = ExportTraceServiceRequest.FromString(body)
         spans = [
             (rs.resource, ss.scope, span) for rs in request.resource_spans for ss in rs.scope_spans for span in ss.spans

@@ -20,6 +20,7 @@ struct TestSpan {
   TraceId trace;
   SpanId span;
   std::string name = "a span";
+  std::string text{};  // an attribute of that name, unless empty
 };
 
 using SpanKey = std::pair<TraceId, SpanId>;
@@ -49,6 +50,10 @@ inline std::string request_of(const std::vector<TestSpan>& spans) {
     writer.add_string(5, span.name);
     writer.add_fixed64(7, 1'000'000'000);
     writer.add_fixed64(8, 2'000'000'000);
+    if (span.text.empty()) continue;
+    protozero::pbf_writer attribute(writer, 9);
+    attribute.add_string(1, "text");
+    protozero::pbf_writer(attribute, 2).add_string(1, span.text);
   }
   std::string resource_bytes;
   protozero::pbf_writer(resource_bytes).add_message(2, scope_bytes);
