@@ -133,7 +133,7 @@ const std::array<DestinationKey, 29> kKeys{{
       "A span that is too large for the far side by itself (413): `dead_letter` sets it aside whole, "
       "`truncate` delivers it with its largest attributes cut, each with a marker that says how long it was.",
       0, UINT64_MAX, "dead_letter|truncate"},
-     "mlflow otlp",
+     "databricks mlflow otlp",
      [](Destination& d, const Value& v) {
        return d.when_too_large = text(v) == "truncate" ? uploader::WhenTooLarge::truncate
                                                        : uploader::WhenTooLarge::dead_letter,

@@ -31,7 +31,7 @@ ExperimentStorageDelivery::ExperimentStorageDelivery(const TrackContext& context
 asio::awaitable<std::expected<TraceOutcome, Verdict>> ExperimentStorageDelivery::deliver(
     GatheredTrace& gathered, std::string experiment) {
   const TraceId id = gathered.trace.id;
-  Upload upload{gathered, std::move(experiment)};
+  Upload upload{.gathered = gathered, .experiment = std::move(experiment), .fitting = FileFitting(context_)};
   upload.root_here = gathered.trace.root() != nullptr;
   upload.has_root = upload.root_here || (gathered.mark && gathered.mark->has_root);
   upload.told_before = gathered.mark && gathered.mark->told();
@@ -60,6 +60,7 @@ asio::awaitable<std::expected<TraceOutcome, Verdict>> ExperimentStorageDelivery:
   TraceOutcome delivered{
       TraceOutcome::Kind::delivered, {}, true, gathered.trace.spans.size(), upload.has_root};
   delivered.tags_told = upload.tags_told;
+  delivered.refused_spans = upload.fitting.delivered();
   co_return delivered;
 }
 
@@ -141,8 +142,22 @@ asio::awaitable<bool> ExperimentStorageDelivery::pause_unsupported(const Verdict
       []() -> asio::awaitable<bool> { co_return true; });
 }
 
-// Writes the file, as long as what was seen holds. Action::again: look first, whatever became of it.
+// Writes the file, as long as what was seen holds; with less in it while it is too large. Action::again: look
+// first, whatever became of it.
 asio::awaitable<Verdict> ExperimentStorageDelivery::put(Upload& upload, std::string body) {
+  for (;;) {
+    const std::size_t bytes = body.size();
+    Verdict verdict = co_await put_once(upload, std::move(body));
+    if (verdict.action != Action::halve) co_return verdict;
+    if (!upload.fitting.shrink(upload.gathered, upload.ours, bytes, verdict)) {
+      verdict.action = Action::split;
+      co_return verdict;
+    }
+    body = mlflow::spans_file(upload.gathered.trace.spans).body;
+  }
+}
+
+asio::awaitable<Verdict> ExperimentStorageDelivery::put_once(Upload& upload, std::string body) {
   const TraceId id = upload.gathered.trace.id;
   if (upload.internal_errors >= kMaxInternalErrors) co_return co_await storage_.upload(id, std::move(body));
   Verdict verdict = co_await storage_.upload(id, std::move(body), upload.seen + tuning_.fresh);

@@ -10,6 +10,7 @@
 
 #include "model/mlflow_json.hpp"
 #include "uploader/databricks_storage.hpp"
+#include "uploader/file_fitting.hpp"
 #include "uploader/trace_parts.hpp"
 #include "uploader/trace_track.hpp"
 
@@ -54,6 +55,7 @@ class ExperimentStorageDelivery {
                                               mlflow::WithTags tags);
   boost::asio::awaitable<bool> pause_unsupported(const Verdict& verdict);
   boost::asio::awaitable<Verdict> put(Upload& upload, std::string body);
+  boost::asio::awaitable<Verdict> put_once(Upload& upload, std::string body);
 
   // with others (databricks_union.cpp)
 
@@ -83,6 +85,7 @@ struct ExperimentStorageDelivery::Upload {
   std::optional<mlflow::KnownInfo> known{};  // the trace as it was last seen there
   Clock::time_point seen{};                  // when that was asked for
   int internal_errors = 0;                   // of the storage
+  FileFitting fitting;                       // where the file is too large
   bool told_before = false;                  // as we remember
   bool tags_told = false;                    // by this delivery
   bool tags_due = false;                     // the root's tags, told by us for the first time

@@ -185,9 +185,9 @@ asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const
     Verdict verdict = upload != nullptr ? co_await upload_once(*credential, *upload,
                                                                not_after ? Tries::one : Tries::endless)
                                         : co_await download_once(*credential);
-    if (verdict.action == Action::halve && upload != nullptr)
-      co_return refused(fmt::format("the storage does not take a span file of {} bytes: {}", upload->size(),
-                                    verdict.reason));
+    if (verdict.action == Action::halve)
+      verdict.reason = fmt::format("the storage does not take a span file of {} bytes: {}",
+                                   upload != nullptr ? upload->size() : 0, verdict.reason);
     if (verdict.action != Action::new_url) co_return verdict;
     if (verdict.status == 400 && ++bad_requests >= kMaxBadRequests) {
       verdict.action = Action::split;

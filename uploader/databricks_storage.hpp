@@ -37,7 +37,7 @@ class DatabricksStorage {
  public:
   DatabricksStorage(const TrackContext& context, TraceCalls& calls) : context_(context), calls_(calls) {}
 
-  // done; not_found: the workspace has no such trace; split: refused for good; stopped.
+  // done; not_found: the workspace has no such trace; halve: too large; split: refused for good; stopped.
   // With a time: the file is written in one try, begun before that time, or not at all; Action::again tells
   // that it was not, or that nobody knows (with a `status`: an error that may be
   // about the file).

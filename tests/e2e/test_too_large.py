@@ -1,12 +1,14 @@
 """One span that is too large for the far side, among a thousand small ones: the thousand arrive, the one is handled as
 configured, and `status` says so."""
 import base64
+import json
 import os
 
 import pytest
 
 import wire
 from waiting import wait_until
+from workspace_admin import Admin
 
 MIB = 1 << 20
 SMALL, PER_TRACE = 1000, 50
@@ -60,3 +62,19 @@ def test_an_otlp_backend_gets_all_but_the_one(daemon, otlp_sink, sizes, when_too
         values = {a.key: a.value.string_value for a in span.attributes}
         assert values["small"] == "stays"
         assert sizes[1] // 4 < len(values["text"]) < sizes[1] and values["text"].endswith("bytes]")
+
+
+@pytest.mark.parametrize("when_too_large", ["dead_letter", "truncate"])
+def test_experiment_storage_gets_all_but_the_one(daemon, workspace, sizes, when_too_large):
+    large_bytes, limit = sizes
+    Admin(workspace).config(max_blob_bytes=limit)
+    d = daemon(destinations=[{
+        "name": "workspace", "kind": "databricks", "url": workspace.url, "token": "x", "experiment": "/Shared/large",
+        "assemble": {"quiet": "20ms"}, "when_too_large": when_too_large,
+    }])
+    sent, large = send(d, large_bytes)
+    assert_handled(d, "workspace", workspace.stored_spans, sent, large, when_too_large)
+    if when_too_large == "truncate":
+        spans = json.loads(workspace.state.blobs[f"tr-{large[0]}/artifacts/traces.json"])["spans"]
+        text = next(json.loads(s["attributes"]["text"]) for s in spans if s["name"] == "large")
+        assert limit // 4 < len(text) < limit and text.endswith("bytes]")

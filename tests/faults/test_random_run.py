@@ -54,8 +54,8 @@ def compare(workspace, traces):
         if where != trace.experiment:
             wrong.append(f"{trace_id}: in {where} instead of {trace.experiment}")
         root = trace.root
-        if root is not None and info["state"] != ("ERROR" if trace.error else "OK"):
-            wrong.append(f"{trace_id}: state {info['state']}, error={trace.error}")
+        if root is not None and (info["state"], info["tags"].get("mlflow.traceName")) != ("ERROR" if trace.error else "OK", root.name):
+            wrong.append(f"{trace_id}: state {info['state']}, name {info['tags'].get('mlflow.traceName')}, error={trace.error}")
     wrong += [f"{tid} was never sent" for tid in workspace.state.traces if tid.removeprefix("tr-") not in traces]
     return lost, doubled, wrong
 
