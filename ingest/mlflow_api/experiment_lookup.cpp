@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "model/json_object.hpp"
+#include "model/log_limiter.hpp"
 #include "model/percent_encode.hpp"
 #include "model/provisional_id.hpp"
 
@@ -48,8 +49,13 @@ Experiment taken_on_trust(std::string id) {
 
 // An id of ours that is not in the book: the spool was lost, and with it the name.
 Experiment lost_provisional(const Api& api, std::string id) {
-  spdlog::warn("experiment id {} was given out by an earlier spool: it stands for the configured experiment",
-               id);
+  static LogLimiter limiter;
+  if (const auto left_out = limiter.allow())
+    spdlog::warn(
+        "experiment id {} was given out by an earlier spool: it stands for the configured experiment ({} "
+        "more "
+        "since the last line)",
+        id, *left_out);
   Experiment experiment;
   experiment.name = api.far_side.experiment.empty() ? id : api.far_side.experiment;
   experiment.id = std::move(id);
