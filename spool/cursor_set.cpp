@@ -16,7 +16,8 @@ CursorImpl* CursorSet::find(const std::string& name) const {
 }
 
 CursorImpl* CursorSet::keeper_of(const std::string& destination, RecordKind kind) const {
-  auto* second = kind == RecordKind::spans ? nullptr : find(destination + "#info");
+  const bool is_spans = kind == RecordKind::spans || kind == RecordKind::trace_data;
+  auto* second = is_spans ? nullptr : find(destination + "#info");
   return second != nullptr ? second : find(destination);
 }
 

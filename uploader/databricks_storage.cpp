@@ -171,7 +171,7 @@ asio::awaitable<Verdict> DatabricksStorage::transfer(const TraceId& trace, const
   int bad_requests = 0;
   for (int n = 1;; ++n) {
     const Verdict given = co_await calls_.credentials(
-        trace, upload != nullptr ? TraceCalls::Way::upload : TraceCalls::Way::download);
+        trace, upload != nullptr ? TraceCalls::Way::upload : TraceCalls::Way::download, path_);
     if (given.action != Action::done) co_return given;
     const auto credential = parse_storage_credential(given.response.body);
     if (!credential) co_return refused(credential.error().sentence);

@@ -35,7 +35,9 @@ std::vector<net::HttpRequest> upload_requests(const StorageCredential& credentia
 // Lives on the deliver thread.
 class DatabricksStorage {
  public:
-  DatabricksStorage(const TrackContext& context, TraceCalls& calls) : context_(context), calls_(calls) {}
+  // `path`: of the file below the trace's artifacts; empty: its span file.
+  DatabricksStorage(const TrackContext& context, TraceCalls& calls, std::string path = {})
+      : context_(context), calls_(calls), path_(std::move(path)) {}
 
   // done; not_found: the workspace has no such trace; halve: too large; split: refused for good; stopped.
   // With a time: the file is written in one try, begun before that time, or not at all; Action::again tells
@@ -56,6 +58,7 @@ class DatabricksStorage {
 
   const TrackContext context_;
   TraceCalls& calls_;
+  const std::string path_;
 };
 
 }  // namespace spanferry::uploader

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "uploader/databricks_experiment_storage.hpp"
+#include "uploader/databricks_written.hpp"
 #include "uploader/trace_track.hpp"
 #include "uploader/written_delivery.hpp"
 
@@ -15,16 +16,21 @@ constexpr int kMaxExperimentRounds = 3;
 
 class DatabricksDelivery final : public TraceDelivery {
  public:
-  explicit DatabricksDelivery(const TrackContext& context) : context_(context), storage_(context) {}
+  explicit DatabricksDelivery(const TrackContext& context)
+      : context_(context), storage_(context), written_(context) {}
 
   [[nodiscard]] bool ready(const TraceId& /*trace*/, Seq /*first*/) const override { return true; }
-  void stop() override { storage_.stop(); }
+  void stop() override {
+    storage_.stop();
+    written_.stop();
+  }
 
   asio::awaitable<TraceOutcome> deliver(GatheredTrace& gathered) override {
     for (int round = 1;; ++round) {
       auto experiment = co_await experiment_for(gathered.route);
       if (!experiment) co_return TraceOutcome::of(std::move(experiment.error()));
-      auto outcome = co_await storage_.deliver(gathered, experiment->id);
+      auto outcome = gathered.has_own_info() ? co_await written_.deliver(gathered, experiment->id)
+                                             : co_await storage_.deliver(gathered, experiment->id);
       // A 400 may be about the trace, or about an experiment that was deleted: looking it up tells.
       const bool in_doubt = outcome && outcome->kind == TraceOutcome::Kind::refused &&
                             outcome->refusal.status == 400 && round == 1;
@@ -61,6 +67,7 @@ class DatabricksDelivery final : public TraceDelivery {
 
   const TrackContext context_;
   ExperimentStorageDelivery storage_;
+  WrittenStorageDelivery written_;
 };
 
 }  // namespace

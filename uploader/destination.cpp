@@ -63,6 +63,7 @@ struct Destination::Delivering {
   HttpSender sender;
   HeldRoutes routes;
   std::unique_ptr<MlflowExperiments> experiments;
+  std::optional<DeletedTraces> deleted;        // of kind mlflow
   std::unique_ptr<WorkspaceReads> reads;       // null for kind otlp
   std::vector<std::unique_ptr<Track>> tracks;  // the first one's cursor has the destination's name
   std::atomic<bool> notified = false;
@@ -112,13 +113,15 @@ Result<> Destination::make_tracks(const std::string& instance) {
     delivering.experiments = std::make_unique<MlflowExperiments>(settings_, spool_, delivering.sender);
     delivering.reads = std::make_unique<WorkspaceReads>(delivering.io, settings_, delivering.sender);
   }
+  if (settings_.kind == Kind::mlflow) delivering.deleted.emplace(spool_, settings_.name);
   const TrackContext context{delivering.io,
                              spool_,
                              settings_,
                              context_,
                              delivering.sender,
                              delivering.experiments.get(),
-                             settings_.kind == Kind::otlp ? nullptr : &delivering.routes};
+                             settings_.kind == Kind::otlp ? nullptr : &delivering.routes,
+                             delivering.deleted ? &*delivering.deleted : nullptr};
   if (settings_.kind == Kind::databricks) {
     delivering.tracks.push_back(make_databricks_track(context));
     return {};

@@ -1,10 +1,12 @@
 #include "uploader/mlflow_experiments.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "model/crc32c.hpp"
 #include "model/json_writer.hpp"
 #include "model/percent_encode.hpp"
+#include "model/provisional_id.hpp"
 #include "uploader/endpoint.hpp"
 
 namespace spanferry::uploader {
@@ -14,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxKnown = 4096;
 constexpr std::size_t kMaxNameBytes = 2048;
+constexpr std::size_t kMaxUnknown = 1000;
 
 Verdict impossible(int status, std::string reason) {
   Verdict verdict;
@@ -44,7 +47,25 @@ MlflowExperiments::MlflowExperiments(const DestinationSettings& settings, spool:
       trust_for_(trust_for),
       surface_(settings.kind == Kind::databricks ? Surface::databricks_api : Surface::mlflow_api) {}
 
-MlflowExperiments::Wanted MlflowExperiments::wanted(const Route& route) const {
+// Under the name that it was given out for, here as at every other destination; one that nobody remembers
+// (the spool was lost) means the destination's own experiment.
+std::optional<std::string> MlflowExperiments::name_behind(const std::string& provisional_id) {
+  const auto value = spool_.load(provisional_key(provisional_id));
+  const auto known = value && *value ? parse_provisional(**value) : std::nullopt;
+  if (known) return known->name;
+  if (unknown_.size() < kMaxUnknown && unknown_.insert(provisional_id).second)
+    spdlog::warn(
+        "destination {}: nobody remembers what experiment id {} was given out for; what is for it goes "
+        "to the destination's own experiment ({} such ids so far)",
+        settings_.name, provisional_id, unknown_.size());
+  return std::nullopt;
+}
+
+MlflowExperiments::Wanted MlflowExperiments::wanted(const Route& route) {
+  if (is_provisional_id(route.experiment_id)) {
+    if (auto name = name_behind(route.experiment_id)) return {{}, *std::move(name), false};
+    return {settings_.experiment_id, settings_.experiment_id.empty() ? settings_.experiment : "", true};
+  }
   if (!route.experiment_id.empty()) return {route.experiment_id, {}, false};
   if (!route.experiment_name.empty()) return {{}, route.experiment_name, false};
   return {settings_.experiment_id, settings_.experiment_id.empty() ? settings_.experiment : "", true};

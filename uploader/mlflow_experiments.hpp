@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "spool/spool.hpp"
 #include "uploader/experiment_answer.hpp"
@@ -38,7 +39,8 @@ class MlflowExperiments final : public Experiments {
     std::chrono::steady_clock::time_point confirmed;  // by the far side, or read from the spool
   };
 
-  [[nodiscard]] Wanted wanted(const Route& route) const;
+  [[nodiscard]] Wanted wanted(const Route& route);
+  std::optional<std::string> name_behind(const std::string& provisional_id);
   [[nodiscard]] std::string key(const Wanted& wanted) const;
   std::optional<Experiment> cached(const std::string& key);
   void keep(const std::string& key, const Experiment& experiment);
@@ -60,6 +62,7 @@ class MlflowExperiments final : public Experiments {
   const std::chrono::milliseconds trust_for_;
   const Surface surface_;
   std::unordered_map<std::string, Known> known_;
+  std::unordered_set<std::string> unknown_;  // provisional ids that were logged
 };
 
 }  // namespace spanferry::uploader

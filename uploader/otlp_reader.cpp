@@ -1,8 +1,10 @@
 #include "uploader/otlp_reader.hpp"
 
 #include <tuple>
+#include <unordered_map>
 
 #include "model/otlp_scan.hpp"
+#include "uploader/span_file.hpp"
 
 namespace spanferry::uploader {
 namespace {
@@ -14,11 +16,12 @@ bool is_before(const Route& a, const Route& b) {
 }  // namespace
 
 OtlpReader::OtlpReader(spool::Spool& spool, spool::Cursor& cursor, std::size_t max_batch_bytes,
-                       bool by_experiment)
+                       bool by_experiment, const DeletedTraces* deleted)
     : spool_(spool),
       cursor_(cursor),
       max_batch_bytes_(max_batch_bytes),
       by_experiment_(by_experiment),
+      deleted_(deleted),
       next_(cursor.position()),
       end_at_start_(spool.end()) {}
 
@@ -98,6 +101,7 @@ Result<bool> OtlpReader::read_more() {
 
 void OtlpReader::take(Record record) {
   if (cursor_.settled(record.seq)) return;
+  if (record.header.kind == RecordKind::trace_data && !read_span_file(record)) return;
   if (record.header.kind != RecordKind::spans) {
     cursor_.settle(
         {spool::Settled::all(record, SpanCounts::of(Outcome::not_applicable, record.header.span_count))});
@@ -106,18 +110,7 @@ void OtlpReader::take(Record record) {
   Item item{std::move(record), nullptr, 0};
   item.payload = item.record.payload;
   item.spans = item.record.header.span_count;
-  if (item.record.seq < end_at_start_ && item.record.header.trace_count > 1) {
-    std::uint32_t left = 0, settled = 0;
-    std::string rest = filter_traces_request(*item.payload, [&](const TraceId& trace, const SpanId&) {
-      const bool keep = !cursor_.settled(item.record.seq, trace);
-      ++(keep ? left : settled);
-      return keep;
-    });
-    if (settled > 0) {
-      item.spans = left;
-      item.payload = std::make_shared<const std::string>(std::move(rest));
-    }
-  }
+  if (may_hold_back(item.record)) hold_back(item);
   if (item.spans == 0) {
     // Nothing in it that a far side would keep.
     cursor_.settle({spool::Settled::all(item.record, {})});
@@ -125,6 +118,63 @@ void OtlpReader::take(Record record) {
   }
   ahead_bytes_ += item.payload->size();
   ahead_.push_back(std::move(item));
+}
+
+// From here on it is a record of spans. False: it cannot be read, and is settled.
+bool OtlpReader::read_span_file(Record& record) {
+  auto request = otlp_of_span_file(spool_, record);
+  if (request) {
+    record.payload = std::make_shared<const std::string>(*std::move(request));
+    record.header.kind = RecordKind::spans;
+    return true;
+  }
+  spool::Settled settled =
+      spool::Settled::all(record, SpanCounts::of(Outcome::dead, record.header.span_count));
+  spool::DeadLetter& letter = settled.dead.emplace_back();
+  letter.destination = cursor_.name();
+  letter.seq = record.seq;
+  letter.trace_id = record.header.only_trace.value_or(TraceId{});
+  letter.spans = record.header.span_count;
+  letter.kind = record.header.kind;
+  letter.route = record.header.route;
+  letter.received_ns = letter.refused_ns = record.header.received_ns;
+  letter.reason = "the span file cannot be read: " + request.error().sentence;
+  std::vector<spool::Settled> all;
+  all.push_back(std::move(settled));
+  cursor_.settle(std::move(all));
+  return false;
+}
+
+bool OtlpReader::may_hold_back(const Record& record) const {
+  const RecordHeader& header = record.header;
+  if (record.seq < end_at_start_ && header.trace_count > 1) return true;
+  if (deleted_ == nullptr || deleted_->empty()) return false;
+  return !header.only_trace || deleted_->holds(*header.only_trace);
+}
+
+// What the process before settled, and traces that were deleted.
+void OtlpReader::hold_back(Item& item) {
+  const RecordHeader& header = item.record.header;
+  std::unordered_map<TraceId, std::uint32_t> deleted;
+  std::uint32_t left = 0;
+  std::string rest = filter_traces_request(*item.payload, [&](const TraceId& trace, const SpanId&) {
+    if (cursor_.settled(item.record.seq, trace)) return false;
+    const bool is_deleted = deleted_ != nullptr && deleted_->holds(trace);
+    ++(is_deleted ? deleted[trace] : left);
+    return !is_deleted;
+  });
+  std::vector<spool::Settled> settled;
+  for (const auto& [trace, spans] : deleted)
+    settled.push_back({item.record.seq,
+                       header.span_count,
+                       header.trace_count,
+                       trace,
+                       SpanCounts::of(Outcome::deleted, spans),
+                       {}});
+  if (!settled.empty()) cursor_.settle(std::move(settled));
+  if (left == item.spans) return;
+  item.spans = left;
+  item.payload = std::make_shared<const std::string>(std::move(rest));
 }
 
 }  // namespace spanferry::uploader

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "spool/spool.hpp"
+#include "uploader/deleted_traces.hpp"
 #include "uploader/otlp_batch.hpp"
 
 namespace spanferry::uploader {
@@ -29,8 +30,10 @@ struct OtlpBatch {
 class OtlpReader {
  public:
   // `by_experiment`: one experiment a batch; else records of all routes go together. Reads ahead at most
-  // twice `max_batch_bytes` (or one record, should it be larger).
-  OtlpReader(spool::Spool& spool, spool::Cursor& cursor, std::size_t max_batch_bytes, bool by_experiment);
+  // twice `max_batch_bytes` (or one record, should it be larger). `deleted`: whose spans are not sent; may be
+  // null.
+  OtlpReader(spool::Spool& spool, spool::Cursor& cursor, std::size_t max_batch_bytes, bool by_experiment,
+             const DeletedTraces* deleted = nullptr);
 
   // The next batch; nothing when everything the log has is handed out. Settles what is not for this
   // destination on the way. Errors: those of the spool's read.
@@ -39,6 +42,9 @@ class OtlpReader {
  private:
   Result<bool> read_more();
   void take(Record record);
+  bool read_span_file(Record& record);
+  [[nodiscard]] bool may_hold_back(const Record& record) const;
+  void hold_back(Item& item);
   void leave_out_settled();
   [[nodiscard]] bool has_room() const;
   [[nodiscard]] Route next_route() const;
@@ -48,6 +54,7 @@ class OtlpReader {
   spool::Cursor& cursor_;
   const std::size_t max_batch_bytes_;
   const bool by_experiment_;
+  const DeletedTraces* deleted_;
   Seq next_;
   const Seq end_at_start_;  // records below may be settled in part by the process before
   std::deque<Item> ahead_;

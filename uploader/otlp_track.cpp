@@ -29,7 +29,8 @@ class OtlpTrack final : public Track {
   OtlpTrack(const TrackContext& context, spool::Cursor& cursor)
       : context_(context),
         cursor_(cursor),
-        reader_(context.spool, cursor, context.settings.max_batch_bytes, context.experiments != nullptr),
+        reader_(context.spool, cursor, context.settings.max_batch_bytes, context.experiments != nullptr,
+                context.deleted),
         delivery_(context, cursor),
         slots_(context.io, std::max<std::uint32_t>(1, context.settings.concurrency)),
         landed_(context.io),

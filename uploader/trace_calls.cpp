@@ -55,10 +55,11 @@ asio::awaitable<Verdict> TraceCalls::trace_info(const TraceId& trace) {
   co_return co_await call("GET", fmt::format("/api/3.0/mlflow/traces/{}?trace_id={}", id, id));
 }
 
-asio::awaitable<Verdict> TraceCalls::credentials(const TraceId& trace, Way way) {
+asio::awaitable<Verdict> TraceCalls::credentials(const TraceId& trace, Way way, const std::string& path) {
   co_return co_await call(
-      "GET", fmt::format("/api/2.0/mlflow/traces/{}/credentials-for-data-{}", mlflow::trace_name_of(trace),
-                         way == Way::upload ? "upload" : "download"));
+      "GET", fmt::format("/api/2.0/mlflow/traces/{}/credentials-for-data-{}{}{}",
+                         mlflow::trace_name_of(trace), way == Way::upload ? "upload" : "download",
+                         path.empty() ? "" : "?path=", percent_encode(path)));
 }
 
 asio::awaitable<Verdict> TraceCalls::change_tag(std::string method, const TraceId& trace, std::string body) {

@@ -23,9 +23,9 @@ class TraceCalls {
   boost::asio::awaitable<Verdict> start_trace(std::string body);
   // GET /api/3.0/mlflow/traces/ID; not_found when there is no such trace.
   boost::asio::awaitable<Verdict> trace_info(const TraceId& trace);
-  // GET .../credentials-for-data-{upload,download}.
+  // GET .../credentials-for-data-{upload,download}, of the span file or of another one.
   enum class Way : std::uint8_t { upload, download };
-  boost::asio::awaitable<Verdict> credentials(const TraceId& trace, Way way);
+  boost::asio::awaitable<Verdict> credentials(const TraceId& trace, Way way, const std::string& path = {});
   // Any call of the API with a JSON body; empty: none.
   boost::asio::awaitable<Verdict> call(std::string method, std::string path, std::string body = {});
   // PATCH and DELETE /api/2.0/mlflow/traces/ID/tags. done also when there is no such tag to erase.

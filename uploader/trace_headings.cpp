@@ -96,7 +96,7 @@ Result<std::vector<TraceHeading>> trace_headings(const RecordHeader& header, std
   std::vector<TraceHeading> found;
   if (header.kind != RecordKind::spans) {
     if (header.only_trace)
-      found.push_back({*header.only_trace, header.span_count, !sender_tells_itself(header)});
+      found.push_back({*header.only_trace, header.span_count, header.kind != RecordKind::trace_data});
     return found;
   }
   auto of_spans = trace_headings(payload);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "model/otlp_scan.hpp"
+#include "uploader/loose_writes.hpp"
 #include "uploader/trace_headings.hpp"
 
 namespace spanferry::uploader {
@@ -74,6 +75,7 @@ Result<bool> TraceParking::note_some(Assembler& assembler) {
 }
 
 void TraceParking::note(Assembler& assembler, const spool::Parked& part) {
+  if (LooseWrites::takes(part.header)) return;  // about no trace in particular
   const auto headings = trace_headings(part.header, *part.payload);
   if (part.key.trace.is_zero() || !headings || headings->empty()) {
     set_dead(part, headings ? "no span in it has readable ids" : headings.error().sentence);

@@ -13,6 +13,7 @@
 
 #include "uploader/assembler.hpp"
 #include "uploader/early_edits.hpp"
+#include "uploader/loose_writes.hpp"
 #include "uploader/trace_headings.hpp"
 #include "uploader/trace_parking.hpp"
 #include "uploader/trace_settling.hpp"
@@ -67,6 +68,7 @@ class TraceTrack final : public Track {
         gatherer_(context.spool, cursor),
         parking_(context, cursor),
         settling_(context, cursor, gatherer_, spans_are_ours),
+        loose_(context, cursor, settling_, [this] { changed_.notify(); }),
         marks_(context.spool, cursor.name()),
         next_(cursor.position()),
         end_at_start_(context.spool.end()),
@@ -81,9 +83,13 @@ class TraceTrack final : public Track {
     });
   }
 
-  void start() override { asio::co_spawn(context_.io, run(), rethrow); }
+  void start() override {
+    asio::co_spawn(context_.io, run(), rethrow);
+    asio::co_spawn(context_.io, loose_.run(), rethrow);
+  }
   void records_arrived() override {
     parking_.records_arrived();
+    loose_.look();
     changed_.notify();
   }
   void drain() override {
@@ -95,6 +101,7 @@ class TraceTrack final : public Track {
     sleeps_.stop();
     due_.cancel();
     delivery_->stop();
+    loose_.stop();
   }
   spool::Cursor& cursor() override { return cursor_; }
   [[nodiscard]] bool settled(Seq seq, const TraceId& trace) const override {
@@ -144,6 +151,7 @@ class TraceTrack final : public Track {
       auto moved = parking_.park_laggards(assembler_, next_, Clock::now());
       if (!moved || *moved) return moved;
     }
+    if (loose_.full()) return false;
     if (assembler_.full() || next_ > cursor_.position() + kMaxAheadRecords) {
       // Nothing moves by itself: the oldest traces go early. What comes of them later is merged.
       const bool idle = assembler_.next_due().value_or(Time::min()) > Clock::now();
@@ -180,6 +188,7 @@ class TraceTrack final : public Track {
       cursor_.settle({Settled::all(record, {})});
       return;
     }
+    if (LooseWrites::takes(header)) return loose_.add(record);
     const auto headings = trace_headings(header, *record.payload);
     if (header.kind != RecordKind::spans && headings && headings->empty()) {
       cursor_.settle({Settled::all(record, SpanCounts::of(Outcome::not_applicable, header.span_count))});
@@ -189,6 +198,8 @@ class TraceTrack final : public Track {
       settling_.settle_unreadable(record, headings ? "it names no trace" : headings.error().sentence);
       return;
     }
+    if (header.kind == RecordKind::trace_delete && context_.deleted != nullptr)
+      context_.deleted->add(headings->front().trace);
     const Time received = steady_time_of(header.received_ns);
     for (const TraceHeading& heading : *headings) {
       if (from_before && cursor_.settled(record.seq, heading.trace)) continue;
@@ -265,6 +276,7 @@ class TraceTrack final : public Track {
   void ended(const GatheredTrace& trace) {
     --under_way_;
     bytes_under_way_ -= trace.bytes;
+    loose_.look();
     changed_.notify();
   }
 
@@ -374,6 +386,7 @@ class TraceTrack final : public Track {
   TraceParking parking_;
   EarlyEdits early_;
   TraceSettling settling_;
+  LooseWrites loose_;
   TraceMarks marks_;
   Seq next_;                // the record to look at next
   const Seq end_at_start_;  // records below may be settled in part by the process before

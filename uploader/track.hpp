@@ -10,6 +10,7 @@
 #include "model/status.hpp"
 #include "spool/cursor.hpp"
 #include "spool/spool.hpp"
+#include "uploader/deleted_traces.hpp"
 #include "uploader/experiments.hpp"
 #include "uploader/held_routes.hpp"
 #include "uploader/sender.hpp"
@@ -24,8 +25,9 @@ struct TrackContext {
   const DestinationSettings& settings;
   const ContextDefaults& context;
   Sender& sender;
-  Experiments* experiments;      // null for kind otlp
-  HeldRoutes* routes = nullptr;  // the same
+  Experiments* experiments;          // null for kind otlp
+  HeldRoutes* routes = nullptr;      // the same
+  DeletedTraces* deleted = nullptr;  // of an MLflow server, where spans and deletions go by two tracks
 };
 
 // Lives on the deliver thread; accessors marked so may be called from any.

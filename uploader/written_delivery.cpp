@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "uploader/databricks_storage.hpp"
 #include "uploader/trace_edits.hpp"
 
 namespace spanferry::uploader {
@@ -24,6 +25,7 @@ class WrittenDelivery final : public TraceDelivery {
  public:
   WrittenDelivery(const TrackContext& context, Surface surface, std::unique_ptr<TraceDelivery> inner)
       : context_(context),
+        spans_go_apart_(surface == Surface::mlflow_api),
         inner_(std::move(inner)),
         calls_(context, surface),
         edits_(context, calls_),
@@ -53,10 +55,10 @@ class WrittenDelivery final : public TraceDelivery {
   }
 
  private:
-  static void refuse_unreadable(const GatheredTrace& trace, TraceOutcome& outcome) {
+  void refuse_unreadable(const GatheredTrace& trace, TraceOutcome& outcome) const {
     for (std::size_t i = 0; i < trace.parts.size(); ++i) {
       const TracePart& part = trace.parts[i];
-      if (part.settled || part.unreadable.empty()) continue;
+      if (part.settled || part.unreadable.empty() || (spans_go_apart_ && part.holds_spans())) continue;
       Verdict verdict;
       verdict.reason = fmt::format("record {} cannot be read as {}: {}", part.seq, name(part.header.kind),
                                    part.unreadable);
@@ -118,6 +120,14 @@ class WrittenDelivery final : public TraceDelivery {
       lost.reason = file.error().sentence;
       co_return EditOutcome{EditOutcome::Kind::refused, std::move(lost)};
     }
+    if (!spans_go_apart_) {
+      DatabricksStorage storage(context_, calls_, file->path);
+      Verdict verdict = co_await storage.upload(trace.trace.id, std::string(file->bytes));
+      if (verdict.action == Action::not_found)
+        co_return EditOutcome{EditOutcome::Kind::early, std::move(verdict)};
+      if (verdict.action == Action::done) co_return EditOutcome{EditOutcome::Kind::done, {}};
+      co_return not_there(std::move(verdict));
+    }
     auto experiment = co_await context_.experiments->resolve(
         part.header.route.is_default() ? trace.route : part.header.route);
     if (!experiment) co_return not_there(std::move(experiment.error()));
@@ -141,8 +151,10 @@ class WrittenDelivery final : public TraceDelivery {
     const auto deletion = std::ranges::find_if(trace.parts, [](const TracePart& part) {
       return !part.settled && part.header.kind == RecordKind::trace_delete;
     });
-    // It is done; what came after it was not sent.
-    if (deletion == trace.parts.end() && trace.mark && trace.mark->deleted) co_return outcome;
+    // It is done, and what came after it was not sent; or it was by the other track, and is deleted again.
+    const bool has_new_spans = std::ranges::any_of(
+        trace.parts, [](const TracePart& part) { return !part.settled && part.holds_spans(); });
+    if (deletion == trace.parts.end() && !(spans_go_apart_ && has_new_spans)) co_return outcome;
     const Route& named = deletion == trace.parts.end() ? trace.route : deletion->header.route;
     auto experiment = co_await context_.experiments->resolve(named.is_default() ? trace.route : named);
     EditOutcome made = experiment ? co_await edits_.remove(trace.trace.id, std::move(experiment->id))
@@ -164,6 +176,7 @@ class WrittenDelivery final : public TraceDelivery {
   }
 
   const TrackContext context_;
+  const bool spans_go_apart_;  // another track of the destination delivers them
   const std::unique_ptr<TraceDelivery> inner_;
   TraceCalls calls_;
   TraceEdits edits_;

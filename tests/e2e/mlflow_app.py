@@ -114,4 +114,5 @@ def main(experiment, *leave_out):
     print("\n" + json.dumps(out, default=str))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "model/provisional_id.hpp"
 #include "tests/unit/uploader/memory_spool.hpp"
 #include "tests/unit/uploader/sender_fixture.hpp"
 #include "uploader/mlflow_experiments.hpp"
@@ -63,6 +64,21 @@ TEST_F(ExperimentsTest, AreFoundByNameAndRememberedAcrossProcesses) {
   ASSERT_TRUE(again);
   EXPECT_EQ(again->id, "17");
   EXPECT_EQ(server.received().size(), 1U);
+}
+
+TEST_F(ExperimentsTest, ThatWereGivenAProvisionalIdAreFoundByTheirName) {
+  server.set_script(
+      [](const Received& r) { return Answer{.body = described(r.target.ends_with("=mine") ? "17" : "18")}; });
+  const std::string id = provisional_id("there", "mine");
+  spool.values[provisional_key(id)] = encode(Provisional{"there", "mine"});
+  Answered answer = resolve({id, {}, {}});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->id, "17");
+  // Of one that nobody remembers: the destination's own.
+  settings.experiment = "configured";
+  answer = resolve({provisional_id("there", "lost"), {}, {}});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->id, "18");
 }
 
 TEST_F(ExperimentsTest, AreCreatedWhenMissing) {

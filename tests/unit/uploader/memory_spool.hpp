@@ -222,7 +222,7 @@ class MemorySpool final : public spool::Spool {
   Result<std::optional<spool::DeadLetter>> dead_letter(std::string_view) override { return std::nullopt; }
   Result<std::uint64_t> drop_dead_letters(std::string_view) override { return 0; }
   Result<std::uint64_t> retry_dead_letters(std::string_view) override { return 0; }
-  Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return {}; }
+  Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return summaries; }
   Result<std::optional<spool::TraceSummary>> summary_of(const TraceId&) override { return std::nullopt; }
   Result<> glance(const std::function<bool(const spool::TraceGlance&)>&) override { return {}; }
   SpoolStatus status() const override {
@@ -247,6 +247,7 @@ class MemorySpool final : public spool::Spool {
   }
 
   std::vector<Record> log;  // seq - 1
+  std::vector<spool::TraceSummary> summaries;
   std::set<Seq> lost;
   std::set<std::string> released;  // cursors
   std::map<std::string, std::string> values;

@@ -15,6 +15,21 @@
 
 namespace spanferry::testing {
 
+// The track that delivers the spans: done with all that it has met.
+class PromptSpans final : public uploader::Track {
+ public:
+  explicit PromptSpans(spool::Cursor& cursor) : cursor_(cursor) {}
+  void start() override {}
+  void records_arrived() override {}
+  void drain() override {}
+  void stop() override {}
+  spool::Cursor& cursor() override { return cursor_; }
+  bool settled(Seq /*seq*/, const TraceId& /*trace*/) const override { return true; }
+
+ private:
+  spool::Cursor& cursor_;
+};
+
 struct WrittenFixture : TraceFixture {
   using Tags = std::map<std::string, std::string>;
   struct There {
@@ -51,13 +66,14 @@ struct WrittenFixture : TraceFixture {
     const auto has = [&call](std::string_view text) { return call.what.find(text) != std::string::npos; };
     if (has("/credentials-for-data")) return std::nullopt;
     if (has("delete-traces")) {
+      if (call.body.find("tr-") == std::string::npos) return answer(200, "{}");
       const std::string id = call.body.substr(call.body.find("tr-"), 35);
       if (there.contains(id) && there[id].experiment == text_of(call.body, {"experiment_id"}))
         there.erase(id);
       return answer(200, "{}");
     }
     if (has("/link-to-run")) return answer(200, "{}");
-    if (call.what.ends_with("/mlflow/traces")) return start(call.body);
+    if (call.what.ends_with("/mlflow/traces")) return told(call.body);
     const std::size_t at = call.what.find("tr-");
     if (at == std::string::npos) return std::nullopt;
     const std::string id = call.what.substr(at, 35);
@@ -77,7 +93,7 @@ struct WrittenFixture : TraceFixture {
     verdict.response.body = R"({"error_code":"BAD_REQUEST"})";
     return verdict;
   }
-  Verdict start(const std::string& body) {
+  Verdict told(const std::string& body) {
     There& trace = there[text_of(body, {"trace", "trace_info", "trace_id"})];
     trace.experiment =
         text_of(body, {"trace", "trace_info", "trace_location", "mlflow_experiment", "experiment_id"});
@@ -131,6 +147,7 @@ struct WrittenFixture : TraceFixture {
     entry.header.kind = kind;
     entry.header.received_ns = now_ns();
     entry.header.span_count = spans;
+    entry.header.client = "mlflow-python-client/3.17.2";
     entry.header.route = std::move(route);
     entry.payload = std::make_shared<const std::string>(std::move(payload));
     if (trace != 0) entry.traces = {trace_of(trace)};

@@ -15,21 +15,6 @@ using ::testing::Pair;
 using ::testing::SizeIs;
 using enum mlflow::EditAssessment::Way;
 
-// The track that delivers the spans: done with all that it has met.
-class PromptSpans final : public Track {
- public:
-  explicit PromptSpans(spool::Cursor& cursor) : cursor_(cursor) {}
-  void start() override {}
-  void records_arrived() override {}
-  void drain() override {}
-  void stop() override {}
-  spool::Cursor& cursor() override { return cursor_; }
-  bool settled(Seq /*seq*/, const TraceId& /*trace*/) const override { return true; }
-
- private:
-  spool::Cursor& cursor_;
-};
-
 struct WrittenToMlflow : WrittenFixture {
   std::unique_ptr<PromptSpans> spans;
   WrittenToMlflow() {
