@@ -2,7 +2,9 @@
 // is asked again.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,8 +15,9 @@
 namespace spanferry::ingest {
 
 struct FarPage {
-  std::vector<std::string> traces;  // TraceInfo objects
-  std::string next_page;            // its token; empty: the last one
+  std::vector<std::string> traces;                                  // TraceInfo objects
+  std::string next_page;                                            // its token; empty: the last one
+  std::uint64_t asked = std::numeric_limits<std::uint64_t>::max();  // the number of the question (SeenThere)
 };
 
 // `done` is called once, with nothing where it did not answer in time, or not as it should. Within 2 s.

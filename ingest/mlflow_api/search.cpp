@@ -71,7 +71,8 @@ void search(const SearchingPtr& searching) {
     return finish(searching, std::nullopt);
   }
   search_far_side(searching->api, searching->request, from.there_page,
-                  [searching](std::optional<FarPage> far) {
+                  [searching, asked = searching->api.seen_there.ask()](std::optional<FarPage> far) {
+                    if (far) far->asked = asked;
                     searching->api.searches->go_on([searching, far = std::move(far)] {
                       searching->partial = searching->partial || !far;
                       finish(searching, far);

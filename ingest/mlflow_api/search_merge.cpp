@@ -7,17 +7,21 @@ namespace {
 
 constexpr std::int64_t kSearchableWithinMs = 3'600'000;  // after its last record came
 
-// Something of it is not delivered yet.
-bool is_pending(const Api& api, const TraceId& trace) {
+// The far side may not have told all of it: something is not delivered yet, or was not when it was asked.
+bool is_behind(Api& api, const TraceId& trace, std::uint64_t asked) {
   if (api.reader() == nullptr) return true;
   const auto records = api.spool.records_of(trace);
-  return !records || (!records->empty() && !api.reader()->settled(trace, *records));
+  if (!records) return true;
+  if (records->empty()) return false;
+  if (!api.reader()->settled(trace, *records)) return true;
+  api.seen_there.add(trace, records->back(), asked);
+  return !api.seen_there.has(trace, records->back());
 }
 
 // It is delivered, and was found there, or has been there for so long that it must be.
 bool is_told_there(const Api& api, const spool::TraceGlance& glance) {
   if (api.reader() == nullptr || !api.reader()->settled(glance.trace, {glance.seq})) return false;
-  return api.seen_there.has(glance.trace) ||
+  return api.seen_there.has(glance.trace, glance.seq) ||
          api.now_ms() - glance.received_ns / 1'000'000 > kSearchableWithinMs;
 }
 
@@ -28,12 +32,13 @@ bool asks_for_spans(const SearchFilter& filter) {
 
 // A trace of the far side with what is here on top of it. Nothing: it is told from here, or not to be told.
 Result<std::optional<FoundTrace>> of_far_side(Api& api, const SearchRequest& request,
-                                              const SearchMatcher& matcher, const std::string& info) {
+                                              const SearchMatcher& matcher, const std::string& info,
+                                              std::uint64_t asked) {
   const auto parsed = mlflow::parse_written_info(info);
   if (!parsed) return std::nullopt;
   const TraceId id = parsed->trace;
   std::vector<Record> records;
-  if (is_pending(api, id)) {
+  if (is_behind(api, id, asked)) {
     auto kept = records_of_trace(api.spool, id);
     if (!kept) return std::unexpected(std::move(kept.error()));
     records = *std::move(kept);
@@ -42,8 +47,6 @@ Result<std::optional<FoundTrace>> of_far_side(Api& api, const SearchRequest& req
     if (*here && ((*here)->deleted ||
                   ((*here)->exists() && is_searched(api, request, **here) && matcher.matches(**here))))
       return std::nullopt;
-  } else {
-    api.seen_there.add(id);
   }
   TraceFold fold(id, api.flavor(), api.far_side.context);
   if (auto begun = fold.begin_with(info, {}); !begun) return std::nullopt;
@@ -74,7 +77,7 @@ Result<SearchPage> search_page(Api& api, const SearchRequest& request, const Sea
   std::vector<std::size_t> places;  // of each in `there`, in the far side's page
   if (far) {
     for (std::size_t i = from.there; i < far->traces.size(); ++i) {
-      auto one = of_far_side(api, request, matcher, far->traces[i]);
+      auto one = of_far_side(api, request, matcher, far->traces[i], far->asked);
       if (!one) return std::unexpected(std::move(one.error()));
       if (!*one) continue;
       there.push_back(**std::move(one));

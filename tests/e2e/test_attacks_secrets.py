@@ -135,8 +135,7 @@ def test_a_destination_resumes_by_itself_with_the_new_token(daemon, scratch):
     def judge(head, body):
         good = f"authorization: bearer {valid}".encode() in head.lower()
         if good and b" /v1/traces" not in head.split(b"\r\n")[0]:
-            return answer(200, b'{"experiment":{"experiment_id":"0","name":"Default","lifecycle_stage":"active"}}',
-                          "Content-Type: application/json")
+            return answer(200, b'{"trace":{"trace_info":{}}}', "Content-Type: application/json")
         return answer(200 if good else 401, b"", "Content-Type: application/x-protobuf")
 
     for version in ("first", "second"):
