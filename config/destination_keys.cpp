@@ -1,4 +1,5 @@
 // The keys of one destination.
+#include <algorithm>
 #include <array>
 
 #include "config/keys.hpp"
@@ -54,7 +55,17 @@ std::string set_experiment_id(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 29> kKeys{{
+std::string set_unity_catalog(Destination& d, const Value& v) {
+  const std::string_view path = text(v);
+  const auto dots = std::ranges::count(path, '.');
+  const bool has_empty_name = path.starts_with('.') || path.ends_with('.') || path.contains("..");
+  if (!path.empty() && (dots < 1 || dots > 2 || has_empty_name))
+    return "must be catalog.schema.prefix, or catalog.schema";
+  d.unity_catalog = path;
+  return {};
+}
+
+const std::array<DestinationKey, 30> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -115,6 +126,13 @@ const std::array<DestinationKey, 29> kKeys{{
     {{"create_experiment", Type::boolean, "true", "", "Make a named experiment that does not exist."},
      "databricks mlflow",
      [](Destination& d, const Value& v) { return d.create_experiment = std::get<bool>(v), std::string(); }},
+    {{"unity_catalog", Type::text, "", "the experiment's own link",
+      "The Unity Catalog location of an experiment that is linked to none, as catalog.schema.prefix (without "
+      "a "
+      "prefix: the experiment's id). It is made and linked where `create_experiment` allows; until then what "
+      "is for the experiment waits."},
+     "databricks",
+     set_unity_catalog},
     {{"compression", Type::choice, "gzip", "", "Of request bodies.", 0, UINT64_MAX, "gzip|none"},
      "mlflow otlp",
      [](Destination& d, const Value& v) { return d.compression = text(v), std::string(); }},

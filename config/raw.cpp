@@ -6,18 +6,6 @@
 #include <fmt/format.h>
 
 namespace spanferry::config {
-namespace {
-
-// Keys that operators of other set-ups will try, and what to write here.
-struct Hint {
-  std::string_view key, text;
-};
-constexpr std::array<Hint, 1> kHints{{
-    {"unity_catalog", "unknown key: Unity Catalog tables are not supported; traces go to an experiment"},
-}};
-
-}  // namespace
-
 void Problems::add(std::string_view where, std::string_view key, std::string_view what) {
   lines.push_back(key.empty() ? fmt::format("{}: {}", where, what)
                               : fmt::format("{}: {}: {}", where, key, what));
@@ -94,9 +82,6 @@ void MapReader::repeated(const std::string& path, Position at, Position first) {
 }
 
 void MapReader::unknown(const std::string& path, Position at) {
-  const auto last = std::string_view(path).substr(path.rfind('.') + 1);
-  if (const auto hint = std::ranges::find(kHints, last, &Hint::key); hint != kHints.end())
-    return problems_.add(where(at), shown(path), hint->text);
   std::vector<std::string_view> known(special_);
   for (const auto* key : table_) known.push_back(key->path);
   const auto near = nearest(path, known);

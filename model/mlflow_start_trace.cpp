@@ -48,14 +48,12 @@ void merge_written_info(WrittenInfo& info, WrittenInfo next) {
   info = std::move(next);
 }
 
-std::string start_trace_body(const WrittenInfo& info, std::string_view experiment_id, WithTags tags) {
-  std::string out;
-  JsonWriter json(out);
-  json.begin_object().key("trace").begin_object().key("trace_info").begin_object();
-  json.field("trace_id", trace_name_of(info.trace));
+void write_info(JsonWriter& json, const WrittenInfo& info, std::string_view trace_id, WithTags tags,
+                const std::function<void()>& write_location) {
+  json.begin_object().field("trace_id", trace_id);
   if (info.client_request_id) json.field("client_request_id", *info.client_request_id);
-  json.key("trace_location").begin_object().field("type", "MLFLOW_EXPERIMENT").key("mlflow_experiment");
-  json.begin_object().field("experiment_id", experiment_id).end_object().end_object();
+  json.key("trace_location");
+  write_location();
   if (info.request_preview) json.field("request_preview", *info.request_preview);
   if (info.response_preview) json.field("response_preview", *info.response_preview);
   if (info.request_time_ms) json.field("request_time", timestamp(*info.request_time_ms));
@@ -68,7 +66,18 @@ std::string start_trace_body(const WrittenInfo& info, std::string_view experimen
     for (const std::string& one : info.assessments) json.raw(one);
     json.end_array();
   }
-  json.end_object().end_object().end_object();
+  json.end_object();
+}
+
+std::string start_trace_body(const WrittenInfo& info, std::string_view experiment_id, WithTags tags) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().key("trace").begin_object().key("trace_info");
+  write_info(json, info, trace_name_of(info.trace), tags, [&] {
+    json.begin_object().field("type", "MLFLOW_EXPERIMENT").key("mlflow_experiment");
+    json.begin_object().field("experiment_id", experiment_id).end_object().end_object();
+  });
+  json.end_object().end_object();
   return out;
 }
 

@@ -5,10 +5,13 @@
 
 #include <fmt/format.h>
 
+#include "model/mlflow_start_trace.hpp"
+
 namespace spanferry::mlflow {
 namespace {
 
 constexpr std::string_view kSpansSuffix = "_otel_spans";
+constexpr std::string_view kSchemaVersion = "mlflow.trace_schema.version";
 constexpr std::string_view kTableOfSchema = "mlflow_experiment_trace_otel_spans";
 
 // At most one part more than a path may have.
@@ -73,18 +76,28 @@ void write_location(JsonWriter& json, std::string_view path, std::string_view sp
   json.end_object();
 }
 
+void write_trace_location(JsonWriter& json, const TableLocation& location) {
+  const bool has_prefix = std::ranges::count(location.path, '.') == 2;
+  json.begin_object().field("type", has_prefix ? "UC_TABLE_PREFIX" : "UC_SCHEMA");
+  json.key(has_prefix ? "uc_table_prefix" : "uc_schema");
+  write_location(json, location.path, location.spans_table);
+  json.end_object();
+}
+
 std::string table_info_body(TraceInfo info, const TraceId& id, const TableLocation& location, WithTags tags) {
   info.trace_id = id.hex();
-  info.metadata.insert_or_assign("mlflow.trace_schema.version", "4");
-  const bool has_prefix = std::ranges::count(location.path, '.') == 2;
+  info.metadata.insert_or_assign(std::string(kSchemaVersion), "4");
   std::string out;
   JsonWriter json(out);
-  write_info(json, info, tags, [&] {
-    json.begin_object().field("type", has_prefix ? "UC_TABLE_PREFIX" : "UC_SCHEMA");
-    json.key(has_prefix ? "uc_table_prefix" : "uc_schema");
-    write_location(json, location.path, location.spans_table);
-    json.end_object();
-  });
+  write_info(json, info, tags, [&] { write_trace_location(json, location); });
+  return out;
+}
+
+std::string table_info_body(WrittenInfo info, const TableLocation& location, WithTags tags) {
+  info.metadata.insert_or_assign(std::string(kSchemaVersion), "4");
+  std::string out;
+  JsonWriter json(out);
+  write_info(json, info, info.trace.hex(), tags, [&] { write_trace_location(json, location); });
   return out;
 }
 

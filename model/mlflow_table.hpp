@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 #include "model/json_writer.hpp"
 #include "model/mlflow_json.hpp"
 #include "model/mlflow_trace.hpp"
+#include "model/mlflow_write.hpp"
 
 namespace spanferry::mlflow {
 
@@ -33,17 +35,23 @@ std::string trace_name_in(const TableLocation& location, const TraceId& id);
 
 // The body of POST /api/4.0/mlflow/traces/PATH/HEX/info. `info` as trace_info makes it for a workspace.
 std::string table_info_body(TraceInfo info, const TraceId& id, const TableLocation& location, WithTags tags);
+// The same as the trace's own client gave it.
+std::string table_info_body(WrittenInfo info, const TableLocation& location, WithTags tags);
 
 // The location as the 5.0 and 4.0 APIs write it: {"catalog_name", "schema_name", "table_prefix"}, with the
 // table's name where one is given.
 void write_location(JsonWriter& json, std::string_view path, std::string_view spans_table);
 
+// The value of trace_location.
+void write_trace_location(JsonWriter& json, const TableLocation& location);
+
 // Writes spans as rows: what MLflow means by an attribute stands there as a real value (its readers take a
 // string for a string), everything else as it came.
 class TableSpans {
  public:
-  // `info`: of the same trace; its session and user go to the root. All outlive it.
-  TableSpans(const Trace& trace, const TraceInfo& info, const TableLocation& location);
+  // `metadata`: of the trace info; its session and user go to the root. All outlive it.
+  using Metadata = std::map<std::string, std::string>;
+  TableSpans(const Trace& trace, const Metadata& metadata, const TableLocation& location);
 
   // Those spans of the trace in `request` that `keep` takes; it is asked once for each, in their order. Empty
   // when there are none.
@@ -54,7 +62,7 @@ class TableSpans {
   void write_attributes(const StoredSpan& span, std::string& out) const;
 
   const Trace& trace_;
-  const TraceInfo& info_;
+  const Metadata& metadata_;
   const std::string name_;
   std::unordered_map<SpanId, const StoredSpan*> spans_;
 };

@@ -62,8 +62,8 @@ void add_attribute(std::string_view key, std::string_view json, std::string& out
 
 }  // namespace
 
-TableSpans::TableSpans(const Trace& trace, const TraceInfo& info, const TableLocation& location)
-    : trace_(trace), info_(info), name_('"' + trace_name_in(location, trace.id) + '"') {
+TableSpans::TableSpans(const Trace& trace, const Metadata& metadata, const TableLocation& location)
+    : trace_(trace), metadata_(metadata), name_('"' + trace_name_in(location, trace.id) + '"') {
   spans_.reserve(trace.spans.size());
   for (const StoredSpan& span : trace.spans) spans_.emplace(span.span_id, &span);
 }
@@ -90,8 +90,8 @@ void TableSpans::write_attributes(const StoredSpan& span, std::string& out) cons
   // As MLflow's own client copies them, for those who look at the table alone.
   for (const auto& [of_trace, of_span] :
        {std::pair("mlflow.trace.session", "session.id"), std::pair("mlflow.trace.user", "user.id")}) {
-    const auto told = info_.metadata.find(of_trace);
-    if (told == info_.metadata.end() || span.find(of_span) != nullptr) continue;
+    const auto told = metadata_.find(of_trace);
+    if (told == metadata_.end() || span.find(of_span) != nullptr) continue;
     std::string json;
     append_json_string(json, told->second);
     add_attribute(of_span, json, out);

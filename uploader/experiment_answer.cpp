@@ -5,6 +5,8 @@
 
 #include <simdjson.h>
 
+#include "model/mlflow_table.hpp"
+
 namespace spanferry::uploader {
 namespace {
 
@@ -31,14 +33,16 @@ std::optional<DescribedExperiment> parse_experiment(std::string_view body) {
   if (root["experiment"]["lifecycle_stage"].get(text) == simdjson::SUCCESS) out.deleted = text == "deleted";
   simdjson::dom::array tags;
   if (root["experiment"]["tags"].get(tags) != simdjson::SUCCESS) return out;
-  std::string path;
   for (const simdjson::dom::element tag : tags) {
     std::string_view key, value;
     if (tag["key"].get(key) != simdjson::SUCCESS || tag["value"].get(value) != simdjson::SUCCESS) continue;
     if (key == kSpansTableTag) out.experiment.unity_catalog_table = value;
-    if (key == kDestinationPathTag) path = value;
+    if (key == kDestinationPathTag) out.experiment.unity_catalog_path = value;
   }
-  if (out.experiment.unity_catalog_table.empty()) out.experiment.unity_catalog_table = path;
+  Experiment& experiment = out.experiment;
+  const auto location = mlflow::table_location(experiment.unity_catalog_path, experiment.unity_catalog_table);
+  experiment.unity_catalog_path = location.path;
+  experiment.unity_catalog_table = location.spans_table;
   return out;
 }
 

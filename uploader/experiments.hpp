@@ -14,8 +14,12 @@ namespace spanferry::uploader {
 
 struct Experiment {
   std::string id;
-  std::string
-      unity_catalog_table;  // full spans table when the experiment is linked to Unity Catalog, else empty
+  // Where its traces are when it is linked to Unity Catalog: the spans table's full name, and the location
+  // (catalog.schema.prefix); else both are empty.
+  std::string unity_catalog_table{}, unity_catalog_path{};
+  // It was found linked only after it had been known without: what came in before this record may have gone
+  // to experiment storage. 0: it was never known otherwise.
+  Seq linked_since = 0;
 };
 
 // Lives on the deliver thread.

@@ -8,6 +8,7 @@
 #include "model/percent_encode.hpp"
 #include "model/provisional_id.hpp"
 #include "uploader/endpoint.hpp"
+#include "uploader/location_link.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -45,6 +46,7 @@ MlflowExperiments::MlflowExperiments(const DestinationSettings& settings, spool:
       spool_(spool),
       sender_(sender),
       trust_for_(trust_for),
+      links_(spool),
       surface_(settings.kind == Kind::databricks ? Surface::databricks_api : Surface::mlflow_api) {}
 
 // Under the name that it was given out for, here as at every other destination; one that nobody remembers
@@ -81,19 +83,22 @@ std::optional<Experiment> MlflowExperiments::cached(const std::string& key) {
   if (const auto found = known_.find(key); found != known_.end()) return found->second.experiment;
   const auto stored = spool_.load(key);
   if (!stored || !*stored) return std::nullopt;
-  const std::string& text = **stored;
-  const std::size_t line = text.find('\n');
-  Experiment experiment{text.substr(0, line), line == std::string::npos ? "" : text.substr(line + 1)};
+  Experiment experiment = decode_experiment(**stored);
   if (!is_experiment_id(experiment.id)) return std::nullopt;
-  if (known_.size() < kMaxKnown)
-    known_.insert_or_assign(key, Known{experiment, std::chrono::steady_clock::now()});
+  experiment = links_.with_history(key, std::move(experiment));
+  // What an earlier process knew of a workspace may have been linked to Unity Catalog since.
+  const auto now = std::chrono::steady_clock::now();
+  const auto confirmed = settings_.kind == Kind::databricks ? now - trust_for_ : now;
+  if (known_.size() < kMaxKnown) known_.insert_or_assign(key, Known{experiment, confirmed});
   return experiment;
 }
 
-void MlflowExperiments::keep(const std::string& key, const Experiment& experiment) {
+Experiment MlflowExperiments::keep(const std::string& key, Experiment experiment) {
+  experiment = links_.with_history(key, std::move(experiment));
   if (known_.size() < kMaxKnown)
     known_.insert_or_assign(key, Known{experiment, std::chrono::steady_clock::now()});
-  spool_.put(key, experiment.id + "\n" + experiment.unity_catalog_table);
+  spool_.put(key, encode(experiment));
+  return experiment;
 }
 
 void MlflowExperiments::forget(const Route& route) {
@@ -109,14 +114,14 @@ asio::awaitable<std::expected<Experiment, Verdict>> MlflowExperiments::resolve(c
     co_return Experiment{"0", {}};  // the server's Default
   }
   const std::string name = key(want);
-  if (auto known = cached(name)) {
+  if (auto known = cached(name); known && !wants_link(*known)) {
     auto still = co_await confirmed(want, *std::move(known));
     if (still) co_return *std::move(still);
   }
   Answer answer = co_await look_up(want);
   const bool is_impossible = !answer && answer.error().action == Action::split;
   if (is_impossible && want.configured) answer = co_await pause_until_found(want, answer.error().reason);
-  if (answer) keep(name, *answer);
+  if (answer) co_return keep(name, *std::move(answer));
   co_return answer;
 }
 
@@ -134,8 +139,8 @@ asio::awaitable<std::optional<Experiment>> MlflowExperiments::confirmed(const Wa
     const auto described = parse_experiment(verdict.response.body);
     if (!described) co_return known;
     if (!described->deleted) {
-      keep(name, described->experiment);
-      co_return described->experiment;
+      if (wants_link(described->experiment)) co_return std::nullopt;
+      co_return keep(name, described->experiment);
     }
   } else if (verdict.action != Action::not_found) {
     co_return known;
@@ -169,7 +174,39 @@ asio::awaitable<MlflowExperiments::Answer> MlflowExperiments::look_up(const Want
   }
   if (!found) co_return std::unexpected(std::move(found.error()));
   if (found->deleted) co_return std::unexpected(deleted(wanted, verdict.status));
+  if (wants_link(found->experiment)) co_return co_await link(wanted, std::move(found->experiment));
   co_return std::move(found->experiment);
+}
+
+bool MlflowExperiments::wants_link(const Experiment& experiment) const {
+  return settings_.kind == Kind::databricks && !settings_.unity_catalog.empty() &&
+         experiment.unity_catalog_table.empty();
+}
+
+asio::awaitable<MlflowExperiments::Answer> MlflowExperiments::link(const Wanted& wanted,
+                                                                   Experiment experiment) {
+  if (!settings_.create_experiment)
+    co_return std::unexpected(
+        not_now(0, fmt::format("{} is not linked to the Unity Catalog location {}; link it, or allow it by "
+                               "`create_experiment: true`",
+                               wanted.describe(), settings_.unity_catalog)));
+  const auto location = co_await link_to_location(settings_, sender_, experiment.id);
+  if (!location) {
+    Verdict verdict = location.error();
+    if (verdict.action == Action::stopped || verdict.action == Action::held)
+      co_return std::unexpected(std::move(verdict));
+    co_return std::unexpected(
+        not_now(verdict.status, fmt::format("{} cannot be linked to the Unity Catalog location {}: {}",
+                                            wanted.describe(), settings_.unity_catalog, verdict.reason)));
+  }
+  // What came of it, the experiment's tags tell; the older form of the API leaves none.
+  auto linked = found_in(wanted, co_await get(wanted));
+  if (!linked) co_return std::unexpected(std::move(linked.error()));
+  if (linked->experiment.unity_catalog_table.empty()) {
+    linked->experiment.unity_catalog_path = location->path;
+    linked->experiment.unity_catalog_table = location->spans_table;
+  }
+  co_return std::move(linked->experiment);
 }
 
 // What the answer to a look-up says.

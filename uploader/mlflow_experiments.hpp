@@ -10,6 +10,7 @@
 
 #include "spool/spool.hpp"
 #include "uploader/experiment_answer.hpp"
+#include "uploader/experiment_links.hpp"
 #include "uploader/experiments.hpp"
 #include "uploader/settings.hpp"
 
@@ -17,8 +18,8 @@ namespace spanferry::uploader {
 
 class MlflowExperiments final : public Experiments {
  public:
-  // All outlive it. What is known is asked for anew when it is older than `trust_for`, and older than this
-  // process.
+  // All outlive it. What is known is asked for anew when it is older than `trust_for`; of a workspace also
+  // when it is older than this process.
   MlflowExperiments(const DestinationSettings& settings, spool::Spool& spool, Sender& sender,
                     std::chrono::milliseconds trust_for = std::chrono::minutes(1));
 
@@ -43,7 +44,10 @@ class MlflowExperiments final : public Experiments {
   std::optional<std::string> name_behind(const std::string& provisional_id);
   [[nodiscard]] std::string key(const Wanted& wanted) const;
   std::optional<Experiment> cached(const std::string& key);
-  void keep(const std::string& key, const Experiment& experiment);
+  Experiment keep(const std::string& key, Experiment experiment);
+  // It is to be in the Unity Catalog location of the settings, and is in none.
+  [[nodiscard]] bool wants_link(const Experiment& experiment) const;
+  boost::asio::awaitable<Answer> link(const Wanted& wanted, Experiment experiment);
 
   // Nothing when it is gone, or deleted.
   boost::asio::awaitable<std::optional<Experiment>> confirmed(const Wanted& wanted, Experiment known);
@@ -60,6 +64,7 @@ class MlflowExperiments final : public Experiments {
   spool::Spool& spool_;
   Sender& sender_;
   const std::chrono::milliseconds trust_for_;
+  ExperimentLinks links_;
   const Surface surface_;
   std::unordered_map<std::string, Known> known_;
   std::unordered_set<std::string> unknown_;  // provisional ids that were logged

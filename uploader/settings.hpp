@@ -47,6 +47,9 @@ struct DestinationSettings {
   std::string experiment;                                    // name
   std::string experiment_id;                                 // or id
   bool create_experiment = true;
+  // databricks: catalog.schema.prefix, or catalog.schema; where an experiment that is linked nowhere is
+  // linked to.
+  std::string unity_catalog;
   std::string compression = "gzip";  // otlp, mlflow: gzip | none
   std::uint64_t max_batch_bytes = 4ULL << 20;
   std::uint32_t concurrency = 8;

@@ -40,6 +40,9 @@ class TraceEdits {
   // A new assessment of a trace that somebody else may have told about.
   boost::asio::awaitable<EditOutcome> assess(const TraceId& trace, const std::string& id,
                                              const std::string& assessment, bool may_be_done);
+  // What the far side calls that assessment: it may have minted an id of its own.
+  [[nodiscard]] std::string id_there(std::string_view id);
+  void keep_id_there(std::string_view id, std::string there);
 
  private:
   boost::asio::awaitable<EditOutcome> set_tag(const TraceId& trace, const mlflow::SetTag& edit);
@@ -48,9 +51,6 @@ class TraceEdits {
   boost::asio::awaitable<EditOutcome> link(const TraceId& trace, const mlflow::LinkToRun& edit);
 
   boost::asio::awaitable<EditOutcome> ask_for_trace(const TraceId& trace, Verdict otherwise);
-  // What the far side calls that assessment: it may have minted an id of its own.
-  [[nodiscard]] std::string id_there(std::string_view id);
-  void keep_id_there(std::string_view id, std::string there);
   [[nodiscard]] std::string key_of(std::string_view id) const;
 
   const TrackContext context_;

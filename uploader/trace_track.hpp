@@ -4,10 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
 
+#include "uploader/trace_edits.hpp"
 #include "uploader/trace_gather.hpp"
 #include "uploader/trace_outcome.hpp"
 #include "uploader/track.hpp"
@@ -23,6 +25,17 @@ class TraceDelivery {
   // The same, of all that is here of it.
   [[nodiscard]] virtual bool all_ready(const GatheredTrace& /*trace*/) const { return true; }
   virtual boost::asio::awaitable<TraceOutcome> deliver(GatheredTrace& trace) = 0;
+  // Edits a trace that is where only this delivery knows. Nothing: MLflow's V3 paths reach it.
+  // `may_be_done`: by the process before.
+  virtual boost::asio::awaitable<std::optional<EditOutcome>> apply(const GatheredTrace& /*trace*/,
+                                                                   const mlflow::TraceEdit& /*edit*/,
+                                                                   bool /*may_be_done*/) {
+    co_return std::nullopt;
+  }
+  // Why what went there of the trace cannot be deleted. Nothing: it can, or nothing went.
+  [[nodiscard]] virtual std::optional<std::string> cannot_remove(const TraceId& /*trace*/) {
+    return std::nullopt;
+  }
   virtual void stop() = 0;  // ends its own waits
 };
 

@@ -68,7 +68,6 @@ class WrittenDelivery final : public TraceDelivery {
 
   // All of it in order; what comes after an edit that is early is early too. False: stopped.
   asio::awaitable<bool> edit(const GatheredTrace& trace, TraceOutcome& outcome) {
-    const TraceId& id = trace.trace.id;
     auto next_edit = trace.writes.edits.begin();
     auto next_file = trace.writes.artifacts.begin();
     bool is_early = false;
@@ -82,8 +81,8 @@ class WrittenDelivery final : public TraceDelivery {
       if (trace.done(part) && (is_file || !outcome.tags_told)) continue;
       EditOutcome made{EditOutcome::Kind::early, {}};
       if (!is_early) {
-        made = is_file ? co_await put(trace, part)
-                       : co_await edits_.apply(id, *edit, part.seq < end_at_start_ || trace.done(part));
+        const bool may_be_done = part.seq < end_at_start_ || trace.done(part);
+        made = is_file ? co_await put(trace, part) : co_await apply_edit(trace, *edit, may_be_done);
       }
       if (made.kind == EditOutcome::Kind::stopped) co_return false;
       if (made.kind == EditOutcome::Kind::early && is_too_old(part.header)) {
@@ -95,6 +94,12 @@ class WrittenDelivery final : public TraceDelivery {
       note(trace, at, std::move(made), outcome);
     }
     co_return true;
+  }
+
+  asio::awaitable<EditOutcome> apply_edit(const GatheredTrace& trace, const mlflow::TraceEdit& edit,
+                                          bool may_be_done) {
+    if (auto made = co_await inner_->apply(trace, edit, may_be_done)) co_return *std::move(made);
+    co_return co_await edits_.apply(trace.trace.id, edit, may_be_done);
   }
 
   static void note(const GatheredTrace& trace, std::size_t at, EditOutcome made, TraceOutcome& outcome) {
@@ -156,9 +161,7 @@ class WrittenDelivery final : public TraceDelivery {
         trace.parts, [](const TracePart& part) { return !part.settled && part.holds_spans(); });
     if (deletion == trace.parts.end() && !(spans_go_apart_ && has_new_spans)) co_return outcome;
     const Route& named = deletion == trace.parts.end() ? trace.route : deletion->header.route;
-    auto experiment = co_await context_.experiments->resolve(named.is_default() ? trace.route : named);
-    EditOutcome made = experiment ? co_await edits_.remove(trace.trace.id, std::move(experiment->id))
-                                  : not_there(std::move(experiment.error()));
+    EditOutcome made = co_await remove_from(named.is_default() ? trace.route : named, trace.trace.id);
     switch (made.kind) {
       case EditOutcome::Kind::done:
         break;
@@ -173,6 +176,17 @@ class WrittenDelivery final : public TraceDelivery {
               {static_cast<std::size_t>(deletion - trace.parts.begin()), std::move(made.verdict)});
     }
     co_return outcome;
+  }
+
+  asio::awaitable<EditOutcome> remove_from(Route route, TraceId trace) {
+    if (auto reason = inner_->cannot_remove(trace)) {
+      Verdict verdict;
+      verdict.reason = *std::move(reason);
+      co_return EditOutcome{EditOutcome::Kind::refused, std::move(verdict)};
+    }
+    auto experiment = co_await context_.experiments->resolve(route);
+    if (!experiment) co_return not_there(std::move(experiment.error()));
+    co_return co_await edits_.remove(trace, std::move(experiment->id));
   }
 
   const TrackContext context_;

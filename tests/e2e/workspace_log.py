@@ -4,9 +4,18 @@ import json
 
 
 def stored_spans(server):
-    """The set of (trace, span) ids, in hex, of all span files of a fake workspace."""
+    """The set of (trace, span) ids, in hex, of all span files and tables of a fake workspace."""
+    return spans_in_files(server) | set(rows_in_tables(server))
+
+
+def spans_in_files(server):
     spans = (span for blob in list(server.state.blobs.values()) for span in json.loads(blob)["spans"])
     return {tuple(base64.b64decode(span[key]).hex() for key in ("trace_id", "span_id")) for span in spans}
+
+
+def rows_in_tables(server):
+    """Every row of every table, repeated ones too."""
+    return [(trace, span.span_id.hex()) for (_, trace), rows in list(server.state.uc_rows.items()) for span, _ in list(rows)]
 
 
 def traces_with_data(server):

@@ -106,13 +106,23 @@ TEST(Destinations, TellWhatIsMissingOrContradictsItself) {
           HasSubstr("destinations[5].kind: 'carrier-pigeon' is none of databricks, mlflow, otlp, local")));
 }
 
-TEST(Destinations, RefuseWhatIsNotBuiltWithASentence) {
+TEST(Destinations, MayNameAUnityCatalogLocation) {
+  const auto loaded = load_text(
+      "destinations:\n"
+      "  - {name: a, kind: databricks, url: https://h, token: t, unity_catalog: main.genai.app}\n"
+      "  - {name: b, kind: databricks, url: https://h, token: t, unity_catalog: main.genai}\n");
+  ASSERT_TRUE(loaded) << loaded.error().front();
+  EXPECT_EQ(loaded->settings.uploader.destinations[0].unity_catalog, "main.genai.app");
+  EXPECT_EQ(loaded->settings.uploader.destinations[1].unity_catalog, "main.genai");
   const auto problems = problems_of(
       "destinations:\n"
-      "  - {name: a, kind: databricks, url: https://h, token: t, account_id: x}\n"
-      "  - {name: b, kind: databricks, url: https://h, token: t, unity_catalog: c.s.p}\n");
-  EXPECT_THAT(problems, ElementsAre(HasSubstr("destinations[0].account_id: unknown key"),
-                                    HasSubstr("destinations[1].unity_catalog: unknown key: Unity Catalog")));
+      "  - {name: a, kind: databricks, url: https://h, token: t, unity_catalog: main}\n"
+      "  - {name: b, kind: databricks, url: https://h, token: t, unity_catalog: a..c}\n"
+      "  - {name: c, kind: mlflow, url: https://h, unity_catalog: a.b.c}\n");
+  EXPECT_THAT(problems,
+              ElementsAre(HasSubstr("destinations[0].unity_catalog: must be catalog.schema.prefix"),
+                          HasSubstr("destinations[1].unity_catalog: must be catalog.schema.prefix"),
+                          HasSubstr("destinations[2].unity_catalog: has no meaning for kind mlflow")));
 }
 
 TEST(Destinations, AreWaitedForIfTheyAreTheFirstOrSaySo) {

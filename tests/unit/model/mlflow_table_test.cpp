@@ -80,7 +80,7 @@ struct TableTrace : ::testing::Test {
     const auto decoded = decode_traces_request(request, &trace.id);
     for (const Span& s : decoded->spans) trace.spans.push_back(stored_span(s));
     info = trace_info(trace, Flavor::databricks, {});
-    return TableSpans(trace, info, location).write(request, keep);
+    return TableSpans(trace, info.metadata, location).write(request, keep);
   }
   static std::string attributes_of(const Span& s) {
     std::string out;
@@ -163,6 +163,19 @@ TEST_F(TableTrace, HasItsInfoUnwrapped) {
       table_info_body(info, trace.id, table_location("main.genai", ""), WithTags::yes),
       HasSubstr(R"("trace_location":{"type":"UC_SCHEMA","uc_schema":{"catalog_name":"main",)"
                 R"("schema_name":"genai","otel_spans_table_name":"mlflow_experiment_trace_otel_spans"}})"));
+}
+
+TEST_F(TableTrace, HasTheInfoOfItsClientWithNothingAddedButThePlace) {
+  const auto written = parse_written_info(
+      R"({"trace_id":"tr-0102030405060708090a0b0c0d0e0f10","client_request_id":"r",)"
+      R"("trace_location":{"type":"MLFLOW_EXPERIMENT","mlflow_experiment":{"experiment_id":"7"}},)"
+      R"("state":"OK","trace_metadata":{"mlflow.trace_schema.version":"3","k":"v"},"tags":{"t":"1"}})");
+  ASSERT_TRUE(written);
+  EXPECT_EQ(table_info_body(*written, location, WithTags::yes),
+            R"({"trace_id":"0102030405060708090a0b0c0d0e0f10","client_request_id":"r",)"
+            R"("trace_location":{"type":"UC_TABLE_PREFIX","uc_table_prefix":{"catalog_name":"main",)"
+            R"("schema_name":"genai","table_prefix":"app","spans_table_name":"main.genai.app_otel_spans"}},)"
+            R"("state":"OK","trace_metadata":{"k":"v","mlflow.trace_schema.version":"4"},"tags":{"t":"1"}})");
 }
 
 }  // namespace

@@ -199,17 +199,6 @@ TEST_F(DatabricksTrack, AnExperimentThatIsGoneIsLookedUpAgain) {
   EXPECT_EQ(settled()[Outcome::delivered], 1U);
 }
 
-TEST_F(DatabricksTrack, AnExperimentInUnityCatalogPausesWithASentenceUntilItIsChanged) {
-  experiments.tables = {"main.genai.spans", "main.genai.spans", ""};
-  append({trace_span(1, 1, 0)});
-  start();
-  ASSERT_TRUE(run_until_settled());
-  ASSERT_THAT(workspace.pauses, SizeIs(1));
-  EXPECT_THAT(workspace.pauses[0], HasSubstr("main.genai.spans"));
-  EXPECT_THAT(workspace.pauses[0], HasSubstr("MLFLOW_EXPERIMENT_NAME"));
-  EXPECT_EQ(settled()[Outcome::delivered], 1U);
-}
-
 TEST_F(DatabricksTrack, ATraceFollowsTheRouteOfItsRoot) {
   append({trace_span(1, 2, 1)}, Route{"5", {}, {}});
   append({trace_span(1, 1, 0)}, Route{"6", {}, {}});

@@ -245,22 +245,120 @@ TEST_F(ExperimentsTest, MustBeNamedForAWorkspace) {
   EXPECT_EQ(answer->error().action, Action::stopped);
 }
 
+std::string linked(const std::string& path) {
+  return R"(,"tags":[{"key":"mlflow.experiment.databricksTraceSpanStorageTable","value":")" + path +
+         R"(_otel_spans"},{"key":"mlflow.experiment.databricksTraceDestinationPath","value":")" + path +
+         R"("}])";
+}
+
 TEST_F(ExperimentsTest, TellTheTableTheyAreLinkedTo) {
   settings.kind = Kind::databricks;
-  server.set_script([](const Received&) {
-    return Answer{.body = described("3", R"(,"tags":[{"key":"a","value":"b"},{"key":)"
-                                         R"("mlflow.experiment.databricksTraceSpanStorageTable",)"
-                                         R"("value":"main.traces.x_otel_spans"}])")};
-  });
+  server.set_script([](const Received&) { return Answer{.body = described("3", linked("main.traces.x"))}; });
   Route route;
   route.experiment_name = "/Shared/linked";
-  for (int process = 0; process < 2; ++process) {
-    const Answered answer = resolve(route);
-    ASSERT_TRUE(answer);
-    EXPECT_EQ(answer->unity_catalog_table, "main.traces.x_otel_spans");
+  for (int process = 1; process <= 2; ++process) {
+    for (int trace = 0; trace < 3; ++trace) {
+      const Answered answer = resolve(route);
+      ASSERT_TRUE(answer);
+      EXPECT_EQ(answer->unity_catalog_table, "main.traces.x_otel_spans");
+      EXPECT_EQ(answer->unity_catalog_path, "main.traces.x");
+      EXPECT_EQ(answer->linked_since, 0U);
+    }
+    EXPECT_EQ(server.received().size(), static_cast<std::size_t>(process)) << "asked once a process";
     experiments = std::make_unique<MlflowExperiments>(settings, spool, *sender);
   }
-  EXPECT_EQ(server.received().size(), 1U);
+}
+
+TEST_F(ExperimentsTest, RememberSinceWhenTheyAreLinked) {
+  settings.kind = Kind::databricks;
+  std::string tags;
+  server.set_script([&](const Received&) { return Answer{.body = described("3", tags)}; });
+  Route route;
+  route.experiment_name = "/Shared/to be linked";
+  EXPECT_EQ(resolve(route)->unity_catalog_table, "");
+  std::vector<spool::Entry> entries(2);
+  for (spool::Entry& entry : entries) entry.payload = std::make_shared<const std::string>("{}");
+  spool.append(std::move(entries), {});
+  tags = linked("main.traces.x");
+  EXPECT_EQ(resolve(route)->unity_catalog_table, "") << "known for a while";
+  for (int process = 0; process < 2; ++process) {
+    experiments = std::make_unique<MlflowExperiments>(settings, spool, *sender);
+    const Answered answer = resolve(route);
+    EXPECT_EQ(answer->unity_catalog_table, "main.traces.x_otel_spans");
+    EXPECT_EQ(answer->linked_since, 3U);
+    experiments->forget(route);
+    EXPECT_EQ(resolve(route)->linked_since, 3U);
+  }
+}
+
+struct LinkedByUs : ExperimentsTest {
+  std::string location;  // the experiment's link
+  bool knows_prefixes = true, allowed = true;
+  Route route{{}, "/Shared/new", {}};
+
+  LinkedByUs() {
+    settings.kind = Kind::databricks;
+    settings.unity_catalog = "main.genai.app";
+    server.set_script([this](const Received& r) {
+      if (r.method == "GET") return Answer{.body = described("3", location.empty() ? "" : linked(location))};
+      if (!knows_prefixes && r.target.starts_with("/api/5.0/"))
+        return Answer{.status = 404, .body = R"({"error_code":"ENDPOINT_NOT_FOUND","message":"none"})"};
+      if (!allowed) return Answer{.status = 400, .body = R"({"error_code":"BAD_REQUEST","message":"no"})"};
+      if (r.target == "/api/5.0/mlflow/experiments/3/trace-location:link") location = "main.genai.app";
+      return Answer{.body = "{}"};
+    });
+  }
+  [[nodiscard]] std::vector<std::string> posts() const {
+    std::vector<std::string> all;
+    for (const Received& r : server.received())
+      if (r.method == "POST") all.push_back(r.target + " " + r.body);
+    return all;
+  }
+};
+
+TEST_F(LinkedByUs, GetTheirLocationMadeAndAreLinkedToIt) {
+  const Answered answer = resolve(route);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->unity_catalog_table, "main.genai.app_otel_spans");
+  const std::string place =
+      R"("uc_table_prefix":{"catalog_name":"main","schema_name":"genai","table_prefix":"app"})";
+  EXPECT_EQ(posts(),
+            (std::vector<std::string>{
+                "/api/5.0/mlflow/tracing/locations {" + place + "}",
+                R"(/api/5.0/mlflow/experiments/3/trace-location:link {"experiment_id":"3",)" + place + "}"}));
+  EXPECT_EQ(resolve(route)->unity_catalog_path, "main.genai.app");
+  EXPECT_EQ(posts().size(), 2U);
+}
+
+TEST_F(LinkedByUs, AreLinkedToASchemaWhereTheWorkspaceKnowsNoPrefixes) {
+  knows_prefixes = false;
+  const Answered answer = resolve(route);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->unity_catalog_path, "main.genai");
+  EXPECT_EQ(answer->unity_catalog_table, "main.genai.mlflow_experiment_trace_otel_spans");
+  EXPECT_EQ(posts().back(), R"(/api/4.0/mlflow/traces/3/link-location {"experiment_id":"3",)"
+                            R"("uc_schema":{"catalog_name":"main","schema_name":"genai"}})");
+}
+
+TEST_F(LinkedByUs, AreLeftWhereTheyAreLinkedAlready) {
+  location = "other.place.x";
+  EXPECT_EQ(resolve(route)->unity_catalog_path, "other.place.x");
+  EXPECT_TRUE(posts().empty());
+}
+
+TEST_F(LinkedByUs, WaitWhereThatIsNotAllowedOrRefused) {
+  settings.create_experiment = false;
+  Answered answer = resolve(route);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().action, Action::held);
+  EXPECT_NE(answer.error().reason.find("main.genai.app"), std::string::npos) << answer.error().reason;
+  EXPECT_TRUE(posts().empty());
+  settings.create_experiment = true;
+  allowed = false;
+  answer = resolve(route);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().action, Action::held);
+  EXPECT_NE(answer.error().reason.find("cannot be linked"), std::string::npos) << answer.error().reason;
 }
 
 TEST_F(ExperimentsTest, AreAskedForAgainOnceForgotten) {

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "model/mlflow_json.hpp"
+#include "model/mlflow_table.hpp"
 #include "tests/unit/model/otlp_builder.hpp"
 #include "tests/unit/uploader/memory_spool.hpp"
 #include "uploader/track.hpp"
@@ -96,8 +97,10 @@ class FakeWorkspace final : public uploader::Sender {
 
   void forget() { infos.clear(), files.clear(), known_.clear(); }
 
-  std::map<std::string, std::string> infos;  // by trace: the body of the last StartTrace
-  std::map<std::string, std::string> files;  // by trace
+  std::map<std::string, std::string> infos;        // by trace: the body of the last StartTrace
+  std::map<std::string, std::string> files;        // by trace
+  std::vector<std::pair<TraceId, SpanId>> rows;    // of all tables
+  std::map<std::string, std::string> table_infos;  // by trace, in hex: the body of the last V4 info
 
  private:
   Verdict serve(const Call& call) {
@@ -108,6 +111,16 @@ class FakeWorkspace final : public uploader::Sender {
         return answer(200);
       }
       return files.contains(id_in()) ? answer(200, files[id_in()]) : refusal(Action::split, 404);
+    }
+    if (call.what.ends_with("/otel/v1/traces")) {
+      const auto request = decode_traces_request(call.body);
+      for (const Span& span : request->spans) rows.emplace_back(span.trace_id, span.span_id);
+      return answer(200);
+    }
+    if (call.what.find("/api/4.0/") != std::string::npos) {
+      const auto path = call.what.substr(0, call.what.rfind('/'));
+      if (call.what.ends_with("/info")) table_infos[path.substr(path.rfind('/') + 1)] = call.body;
+      return answer(200, call.body);
     }
     if (call.what.starts_with("POST")) {
       const std::string id = call.body.substr(call.body.find("tr-"), 35);
@@ -159,18 +172,18 @@ class FakeExperiments final : public uploader::Experiments {
  public:
   boost::asio::awaitable<std::expected<uploader::Experiment, Verdict>> resolve(const Route& route) override {
     ++lookups;
-    if (!tables.empty()) {
-      const std::string table = tables.front();
-      if (forgotten > 0 || tables.size() > 1) tables.erase(tables.begin());
-      co_return uploader::Experiment{"1", table};
+    if (!table.empty()) {
+      const auto location = mlflow::table_location({}, table);
+      co_return uploader::Experiment{"1", location.spans_table, location.path, linked_since};
     }
     if (impossible) co_return std::unexpected(*impossible);
-    co_return uploader::Experiment{route.experiment_id.empty() ? "1" : route.experiment_id, {}};
+    co_return uploader::Experiment{route.experiment_id.empty() ? "1" : route.experiment_id};
   }
   void forget(const Route& /*route*/) override { ++forgotten; }
 
   int lookups = 0, forgotten = 0;
-  std::vector<std::string> tables;  // answers to come
+  std::string table;  // linked to that one
+  Seq linked_since = 0;
   std::optional<Verdict> impossible;
 };
 

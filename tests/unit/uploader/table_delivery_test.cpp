@@ -1,0 +1,296 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/uploader/trace_fixture.hpp"
+
+namespace spanferry::uploader {
+namespace {
+
+using namespace spanferry::testing;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+constexpr const char* kSpans = "POST https://workspace/api/2.0/otel/v1/traces";
+constexpr const char* kInfo = "/api/4.0/mlflow/traces/main.genai.app/";
+
+struct TableDeliveryTest : TraceFixture {
+  TableDeliveryTest() { experiments.table = "main.genai.app_otel_spans"; }
+  [[nodiscard]] std::pair<TraceId, SpanId> row(std::uint32_t trace, std::uint8_t span) const {
+    return {trace_of(trace), span_id(span)};
+  }
+  // Nothing of it to experiment storage.
+  [[nodiscard]] std::size_t calls_of_storage() const {
+    return workspace.calls_of("/api/3.0/").size() + workspace.calls_of("credentials").size();
+  }
+};
+
+TEST_F(TableDeliveryTest, SpansGoByOtlpAndThenTheInfo) {
+  append({trace_span(1, 1, 0, "root"), trace_span(1, 2, 1, "child")});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.calls, SizeIs(2));
+  EXPECT_EQ(workspace.calls[0].what, kSpans);
+  EXPECT_EQ(workspace.calls[1].what,
+            "POST https://workspace" + std::string(kInfo) + trace_of(1).hex() + "/info");
+  EXPECT_THAT(workspace.calls[1].body, HasSubstr("\"mlflow.traceName\":\"root\""));
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2)));
+  EXPECT_EQ(settled()[Outcome::delivered], 2U);
+}
+
+TEST_F(TableDeliveryTest, TracesThatAreDueTogetherShareARequest) {
+  settings.concurrency = 16;
+  for (std::uint32_t n = 1; n <= 12; ++n) append({trace_span(n, 1, 0), trace_span(n, 2, 1)});
+  start();
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_LE(workspace.calls_of(kSpans).size(), 3U);
+  EXPECT_THAT(workspace.rows, SizeIs(24));
+  EXPECT_THAT(workspace.table_infos, SizeIs(12));
+}
+
+TEST_F(TableDeliveryTest, RequestsStayUnderTheirLimit) {
+  settings.concurrency = 16;
+  settings.max_batch_bytes = 2000;
+  const std::string text(900, 'x');
+  std::vector<std::uint8_t> ids{1, 2, 3, 4, 5};
+  for (std::uint32_t n = 1; n <= 4; ++n)
+    append({trace_span(n, 1, 0, text), trace_span(n, 2, 1, text), trace_span(n, 3, 1, text)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  for (const auto& call : workspace.calls_of(kSpans)) EXPECT_LE(call.body.size(), 2000U);
+  EXPECT_THAT(workspace.rows, SizeIs(12));
+}
+
+TEST_F(TableDeliveryTest, ASpanThatCameTwiceIsOneRowAndCountsTwice) {
+  append({trace_span(1, 1, 0, "first")});
+  append({trace_span(1, 1, 0, "second"), trace_span(1, 2, 1)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2)));
+  EXPECT_EQ(settled()[Outcome::delivered], 3U);
+}
+
+TEST_F(TableDeliveryTest, LateSpansAreAddedAndTheInfoComesAnewWithoutTags) {
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  append({trace_span(1, 2, 1), trace_span(1, 1, 0)});
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2)));
+  const auto infos = workspace.calls_of(kInfo);
+  ASSERT_THAT(infos, SizeIs(2));
+  EXPECT_THAT(infos[0].body, HasSubstr("\"tags\""));
+  EXPECT_THAT(infos[1].body, Not(HasSubstr("\"tags\"")));
+  EXPECT_THAT(infos[1].body, HasSubstr("\\\"num_spans\\\": 2"));
+}
+
+TEST_F(TableDeliveryTest, LateSpansDoNotTellLessThanIsThere) {
+  append({trace_span(1, 1, 0), trace_span(1, 2, 1)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  spool.forget_payloads();
+  append({trace_span(1, 3, 1)});
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, SizeIs(3));
+  EXPECT_THAT(workspace.calls_of(kInfo), SizeIs(1));
+  EXPECT_EQ(calls_of_storage(), 0U);
+}
+
+TEST_F(TableDeliveryTest, WithoutARootNoInfoIsTold) {
+  append({trace_span(1, 2, 1)});
+  start();
+  track->drain();
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    return call.what.starts_with("GET") ? std::optional(refusal(Action::not_found, 404)) : std::nullopt;
+  };
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, SizeIs(1));
+  EXPECT_THAT(workspace.table_infos, SizeIs(0));
+}
+
+TEST_F(TableDeliveryTest, WhatWasSentBeforeAKillIsNotSentAgain) {
+  append({trace_span(1, 1, 0)});
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    return call.what.find(kInfo) != std::string::npos ? std::optional(Verdict{}) : std::nullopt;
+  };
+  start();
+  ASSERT_TRUE(run_until([this] { return !workspace.calls_of(kInfo).empty(); }));
+  stop();
+  EXPECT_EQ(spool.cursor_of("workspace").position(), 1U);
+  workspace.intervene = nullptr;
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, SizeIs(1)) << "a table is only appended to";
+  EXPECT_THAT(workspace.table_infos, SizeIs(1));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(TableDeliveryTest, OneRefusedSpanDoesNotTakeItsNeighboursAlong) {
+  settings.concurrency = 8;
+  for (std::uint32_t n = 1; n <= 4; ++n)
+    append({trace_span(n, 1, 0), trace_span(n, 2, 1, n == 3 ? "bad" : "s"), trace_span(n, 3, 1)});
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what == kSpans && call.body.find("bad") != std::string::npos) return refusal(Action::split, 400);
+    return std::nullopt;
+  };
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, SizeIs(11));
+  EXPECT_THAT(workspace.table_infos, SizeIs(4));
+  EXPECT_EQ(settled()[Outcome::delivered], 11U);
+  const auto& dead = spool.cursor_of("workspace").dead;
+  ASSERT_THAT(dead, SizeIs(1));
+  EXPECT_EQ(dead[0].trace_id, trace_of(3));
+  EXPECT_EQ(dead[0].span_id, span_id(2));
+  EXPECT_EQ(dead[0].spans, 1U);
+  EXPECT_THAT(decode_traces_request(dead[0].payload)->spans, SizeIs(1));
+}
+
+TEST_F(TableDeliveryTest, SpansThatThePartialSuccessRejectsAreDead) {
+  append({trace_span(1, 1, 0), trace_span(1, 2, 1)});
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what != kSpans) return std::nullopt;
+    // partial_success {rejected_spans: 1, error_message: "odd"}
+    return answer(200, std::string("\x0a\x07\x08\x01\x12\x03odd", 9));
+  };
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+  EXPECT_EQ(settled()[Outcome::dead], 1U);
+  ASSERT_THAT(spool.cursor_of("workspace").dead, SizeIs(1));
+  EXPECT_THAT(spool.cursor_of("workspace").dead[0].reason, HasSubstr("odd"));
+}
+
+TEST_F(TableDeliveryTest, ARecordMayNameItsTableItself) {
+  experiments.impossible = refusal(Action::split, 404);
+  experiments.table.clear();
+  append({trace_span(1, 1, 0)}, Route{{}, {}, "main.genai.app_otel_spans"});
+  append({trace_span(2, 1, 0)}, Route{{}, {}, "main.genai.my_own_table"});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of(kSpans), SizeIs(2)) << "one table a request";
+  EXPECT_THAT(workspace.table_infos, SizeIs(1)) << "where MLflow keeps the info of the other nobody knows";
+}
+
+TEST_F(TableDeliveryTest, ATableThatIsNotThereHoldsWhatIsForIt) {
+  bool there = false;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    return !there && call.what == kSpans ? std::optional(refusal(Action::not_found, 404)) : std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  auto& cursor = spool.cursor_of("workspace");
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.size() == 1; }));
+  there = true;
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
+  EXPECT_THAT(workspace.rows, SizeIs(1));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(TableDeliveryTest, AnInfoThatIsRefusedLeavesTheSpansWhereTheyAre) {
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    return call.what.find(kInfo) != std::string::npos ? std::optional(refusal(Action::split, 400))
+                                                      : std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+  EXPECT_THAT(workspace.rows, SizeIs(1));
+}
+
+TEST_F(TableDeliveryTest, EditsGoByV4AfterTheInfo) {
+  const auto edit = [this](const mlflow::TraceEdit& what) {
+    spool::Entry entry;
+    entry.header.kind = RecordKind::trace_edit;
+    entry.header.received_ns = now_ns();
+    entry.payload = std::make_shared<const std::string>(mlflow::encode(what));
+    entry.traces = {trace_of(1)};
+    std::vector<spool::Entry> entries;
+    entries.push_back(std::move(entry));
+    spool.append(std::move(entries), {});
+    if (track) track->records_arrived();
+  };
+  using Way = mlflow::EditAssessment::Way;
+  append({trace_span(1, 1, 0)});
+  edit(mlflow::SetTag{"a b", "1"});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  edit(mlflow::SetTag{"a b", std::nullopt});
+  edit(mlflow::EditAssessment{Way::create, "a-1", R"({"assessment_name":"n","feedback":{"value":1}})", ""});
+  edit(mlflow::EditAssessment{Way::update, "a-1", R"({"assessment_name":"m"})", "assessmentName"});
+  edit(mlflow::EditAssessment{Way::remove, "a-1", "", ""});
+  ASSERT_TRUE(run_until_settled());
+  std::vector<std::string> made;
+  const std::string base = "https://workspace" + std::string(kInfo) + trace_of(1).hex();
+  for (const auto& call : workspace.calls) made.push_back(call.what);
+  EXPECT_THAT(made, ::testing::ElementsAre(kSpans, "POST " + base + "/info", "PATCH " + base + "/tags",
+                                           "DELETE " + base + "/tags/a%20b", "POST " + base + "/assessments",
+                                           "PATCH " + base + "/assessments/a-1?update_mask=assessment_name",
+                                           "DELETE " + base + "/assessments/a-1"));
+  EXPECT_THAT(workspace.calls[4].body,
+              ::testing::StartsWith(R"({"trace_location":{"type":"UC_TABLE_PREFIX","uc_table_prefix":{)"));
+  EXPECT_THAT(workspace.calls[4].body, HasSubstr("\"trace_id\":\"" + trace_of(1).hex() + "\""));
+  EXPECT_EQ(calls_of_storage(), 0U);
+}
+
+// An experiment that is linked while its traces wait.
+struct ChangingOver : TableDeliveryTest {
+  const std::string table = "main.genai.app_otel_spans";
+  ChangingOver() { experiments.table.clear(); }
+  void link() {
+    experiments.table = table;
+    experiments.linked_since = spool.end();
+  }
+};
+
+TEST_F(ChangingOver, WhatWaitsGoesToTheTableAndWhatWasDeliveredStays) {
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  stop();
+  append({trace_span(2, 1, 0)});
+  link();
+  append({trace_span(1, 2, 1)});
+  append({trace_span(3, 1, 0)});
+  start();
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(2)) << "late spans join their trace";
+  EXPECT_THAT(workspace.files, SizeIs(1));
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(2, 1), row(3, 1)));
+  EXPECT_THAT(workspace.table_infos, SizeIs(2));
+  EXPECT_EQ(settled()[Outcome::delivered], 4U);
+}
+
+TEST_F(ChangingOver, ATraceThatHadBegunWhenTheProcessDiedIsFinishedWhereItBegan) {
+  append({trace_span(1, 1, 0)});
+  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    return call.surface == Surface::storage ? std::optional(Verdict{}) : std::nullopt;
+  };
+  start();
+  ASSERT_TRUE(run_until([this] { return !workspace.calls_of("PUT").empty(); }));
+  stop();
+  workspace.intervene = nullptr;
+  link();
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(1));
+  EXPECT_THAT(workspace.rows, SizeIs(0));
+  EXPECT_THAT(workspace.table_infos, SizeIs(0));
+}
+
+TEST_F(ChangingOver, WhatCameAfterItIsNotAskedFor) {
+  link();
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls, SizeIs(2));
+}
+
+}  // namespace
+}  // namespace spanferry::uploader

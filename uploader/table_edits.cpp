@@ -1,0 +1,155 @@
+#include "uploader/table_edits.hpp"
+
+#include <fmt/format.h>
+
+#include "model/mlflow_assessment.hpp"
+#include "model/mlflow_table.hpp"
+#include "model/percent_encode.hpp"
+
+namespace spanferry::uploader {
+namespace asio = boost::asio;
+
+namespace {
+
+using Fate = EditOutcome::Kind;
+
+EditOutcome outcome_of(Verdict verdict) {
+  Fate kind = Fate::refused;
+  if (verdict.action == Action::done) kind = Fate::done;
+  if (verdict.action == Action::stopped) kind = Fate::stopped;
+  if (verdict.action == Action::held || verdict.action == Action::not_found) kind = Fate::early;
+  return {kind, std::move(verdict)};
+}
+
+// In the query the mask is in snake_case, as MLflow's client writes it there.
+std::string snake_case(std::string_view mask) {
+  std::string out;
+  for (const char c : mask) {
+    if (c >= 'A' && c <= 'Z') {
+      out += '_';
+      out += static_cast<char>(c - 'A' + 'a');
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+asio::awaitable<EditOutcome> TableEdits::apply(std::string path, const TraceId& trace,
+                                               const mlflow::TraceEdit& edit, bool may_be_done) {
+  std::string base = fmt::format("/api/4.0/mlflow/traces/{}/{}", percent_encode(path), trace.hex());
+  if (const auto* tag = std::get_if<mlflow::SetTag>(&edit)) co_return co_await set_tag(std::move(base), *tag);
+  if (const auto* to_run = std::get_if<mlflow::LinkToRun>(&edit))
+    co_return co_await link(path, trace, *to_run);
+  if (const auto* feedback = std::get_if<mlflow::FeedbackByRequest>(&edit))
+    co_return co_await assess(std::move(base), body_of(feedback->assessment, feedback->id, path, trace),
+                              feedback->id, may_be_done);
+  const auto& assessment = std::get<mlflow::EditAssessment>(edit);
+  switch (assessment.way) {
+    case mlflow::EditAssessment::Way::create:
+      co_return co_await assess(std::move(base), body_of(assessment.assessment, assessment.id, path, trace),
+                                assessment.id, may_be_done);
+    case mlflow::EditAssessment::Way::update:
+      co_return co_await update(std::move(base),
+                                body_of(assessment.assessment, ids_.id_there(assessment.id), path, trace),
+                                assessment);
+    case mlflow::EditAssessment::Way::remove:
+      co_return co_await erase(std::move(base), assessment.id);
+  }
+  co_return EditOutcome{};
+}
+
+std::string TableEdits::body_of(const std::string& assessment, std::string_view id, const std::string& path,
+                                const TraceId& trace) {
+  const std::string object = mlflow::assessment_with_ids(
+      assessment, id, trace.hex(), [this](std::string_view other) { return ids_.id_there(other); });
+  std::string body;
+  JsonWriter json(body);
+  json.begin_object().key("trace_location");
+  mlflow::write_trace_location(json, mlflow::table_location(path, {}));
+  // The members of the other object follow.
+  body += ',';
+  body.append(object, 1);
+  return body;
+}
+
+asio::awaitable<EditOutcome> TableEdits::ask_for_trace(std::string base, Verdict otherwise) {
+  Verdict verdict = co_await calls_.call("GET", base + "/info");
+  if (verdict.action != Action::done) co_return outcome_of(std::move(verdict));
+  const bool is_done = otherwise.action == Action::done;
+  co_return EditOutcome{is_done ? Fate::done : Fate::refused, std::move(otherwise)};
+}
+
+asio::awaitable<EditOutcome> TableEdits::set_tag(std::string base, const mlflow::SetTag& edit) {
+  if (!edit.value) {
+    Verdict verdict = co_await calls_.call("DELETE", base + "/tags/" + percent_encode(edit.key));
+    if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
+    // A tag that is not there any more is deleted.
+    verdict.action = Action::done;
+    co_return co_await ask_for_trace(std::move(base), std::move(verdict));
+  }
+  std::string body;
+  JsonWriter(body).begin_object().field("key", edit.key).field("value", *edit.value).end_object();
+  co_return outcome_of(co_await calls_.call("PATCH", base + "/tags", std::move(body)));
+}
+
+asio::awaitable<EditOutcome> TableEdits::assess(std::string base, std::string body, std::string id,
+                                                bool may_be_done) {
+  if (may_be_done) {
+    Verdict there = co_await calls_.call("GET", base + "/assessments/" + percent_encode(ids_.id_there(id)));
+    if (there.action == Action::done || there.action == Action::stopped)
+      co_return outcome_of(std::move(there));
+  }
+  Verdict verdict = co_await calls_.call("POST", base + "/assessments", std::move(body));
+  if (verdict.action == Action::done) {
+    if (std::string there =
+            mlflow::assessment_id_of_answer(R"({"assessment":)" + verdict.response.body + "}");
+        !there.empty() && there != id)
+      ids_.keep_id_there(id, std::move(there));
+    co_return EditOutcome{Fate::done, std::move(verdict)};
+  }
+  if (verdict.action == Action::exists || verdict.status == 500) {
+    const Verdict there = co_await calls_.call("GET", base + "/assessments/" + percent_encode(id));
+    if (there.action == Action::done) verdict.action = Action::done;
+    if (there.action == Action::stopped) co_return EditOutcome{};
+  }
+  co_return outcome_of(std::move(verdict));
+}
+
+asio::awaitable<EditOutcome> TableEdits::update(std::string base, std::string body,
+                                                const mlflow::EditAssessment& edit) {
+  std::string path = base + "/assessments/" + percent_encode(ids_.id_there(edit.id));
+  if (!edit.update_mask.empty()) path += "?update_mask=" + percent_encode(snake_case(edit.update_mask));
+  Verdict verdict = co_await calls_.call("PATCH", std::move(path), std::move(body));
+  if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
+  co_return co_await ask_for_trace(std::move(base), std::move(verdict));
+}
+
+asio::awaitable<EditOutcome> TableEdits::erase(std::string base, std::string id) {
+  Verdict verdict =
+      co_await calls_.call("DELETE", base + "/assessments/" + percent_encode(ids_.id_there(id)));
+  if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
+  verdict.action = Action::done;
+  co_return co_await ask_for_trace(std::move(base), std::move(verdict));
+}
+
+asio::awaitable<EditOutcome> TableEdits::link(const std::string& path, const TraceId& trace,
+                                              const mlflow::LinkToRun& edit) {
+  std::string body;
+  JsonWriter(body)
+      .begin_object()
+      .field("location_id", path)
+      .key("trace_ids")
+      .begin_array()
+      .value(trace.hex())
+      .end_array()
+      .field("run_id", edit.run_id)
+      .end_object();
+  co_return outcome_of(co_await calls_.call(
+      "POST", fmt::format("/api/4.0/mlflow/traces/{}/link-to-run/batchCreate", percent_encode(path)),
+      std::move(body)));
+}
+
+}  // namespace spanferry::uploader

@@ -1,0 +1,39 @@
+// What an MLflow client does to a trace in Unity Catalog after it was told: tags, assessments, links, by V4.
+// Each may be done again and changes nothing then. CONTRACT 2.3.
+#pragma once
+
+#include <string>
+
+#include "uploader/trace_edits.hpp"
+
+namespace spanferry::uploader {
+
+// Lives on the deliver thread. Outlived by all it is given.
+class TableEdits {
+ public:
+  TableEdits(TraceCalls& calls, TraceEdits& ids) : calls_(calls), ids_(ids) {}
+
+  // Of a trace in the location `path`. `may_be_done`: by the process before.
+  boost::asio::awaitable<EditOutcome> apply(std::string path, const TraceId& trace,
+                                            const mlflow::TraceEdit& edit, bool may_be_done);
+
+ private:
+  boost::asio::awaitable<EditOutcome> set_tag(std::string base, const mlflow::SetTag& edit);
+  boost::asio::awaitable<EditOutcome> assess(std::string base, std::string body, std::string id,
+                                             bool may_be_done);
+  boost::asio::awaitable<EditOutcome> update(std::string base, std::string body,
+                                             const mlflow::EditAssessment& edit);
+  boost::asio::awaitable<EditOutcome> erase(std::string base, std::string id);
+  boost::asio::awaitable<EditOutcome> link(const std::string& path, const TraceId& trace,
+                                           const mlflow::LinkToRun& edit);
+  // Whether it was the trace that was missing, or something of it.
+  boost::asio::awaitable<EditOutcome> ask_for_trace(std::string base, Verdict otherwise);
+  // The assessment as V4 takes it.
+  [[nodiscard]] std::string body_of(const std::string& assessment, std::string_view id,
+                                    const std::string& path, const TraceId& trace);
+
+  TraceCalls& calls_;
+  TraceEdits& ids_;
+};
+
+}  // namespace spanferry::uploader
