@@ -64,8 +64,9 @@ CONFIG = {
     "requests_per_s": 0,  # 429 + Retry-After above this (0: no limit)
     # what no client shows, each way it may be
     "bad_pat_status": 403, "expired_oauth_status": 401,  # either may be the other
+    "assessment_ids": "caller",  # or "server": the ids are made there, whatever the request says
     "assessment_replay_status": 409,  # or 500, for an assessment id that is there
-    "start_trace_replay": "upsert",  # or "conflict": 409 for a trace that is there, which stays as it is
+    "start_trace_replay": "upsert",  # or "conflict": 409 for a trace that is there, which stays as it is; V4 info too
     "deleted_experiment_status": 404,  # or 400, for a StartTrace into one
     "deleted_name_is_free": False,  # whether an experiment may be created under the name of a deleted one
     "search_lag_s": 0,  # a trace is not found by searches before it is that old
@@ -205,6 +206,12 @@ def check_allowed(s, exp):
     if {exp["experiment_id"], exp["name"]} & set(s.config["forbid_experiments"]):
         raise ApiError(403, "PERMISSION_DENIED", f"User does not have permission to edit experiment {exp['name']}.")
 
+def check_location_allowed(s, loc):
+    """A location is forbidden with an experiment that is linked to it."""
+    for eid, full in s.linked.items():
+        if full == loc:
+            check_allowed(s, s.experiments[eid])
+
 def check_reject(s, *ids):
     bad = {i.removeprefix("tr-") for i in s.config["reject_trace_ids"]}
     for i in ids:
@@ -283,8 +290,7 @@ def start_trace(s, r):
     s.note(tid, "start_trace")
     s.started.setdefault(tid, time.time())
     new = copy.deepcopy(info)
-    for a in new.pop("assessments", []):
-        store_assessment(s, tid, a)
+    merge_assessments(s, tid, new.pop("assessments", []))
     old = s.traces.get(tid, {})
     new["tags"] = {**old.get("tags", {}), **new.get("tags", {}),
                    "mlflow.artifactLocation": f"dbfs:/databricks/mlflow-tracking/{eid}/{tid}/artifacts"}
@@ -332,6 +338,8 @@ def traces_delete(s, r):
     for tid in r.body.get("request_ids", []):
         n += s.traces.pop(tid, None) is not None
         s.assessments.pop(tid, None)
+        for path in [p for p in s.blobs if p.startswith(f"{tid}/")]:
+            del s.blobs[path]
     return {"traces_deleted": n}
 
 def signed_url(s, r, path, write):
@@ -355,16 +363,32 @@ def store_assessment(s, key, a):
     aid = a.get("assessment_id")
     if not a.get("feedback") and not a.get("expectation"):
         raise ApiError(400, "INVALID_PARAMETER_VALUE", "An assessment needs a feedback or an expectation.")
+    if s.config["assessment_ids"] == "server":
+        aid = None
     if aid and aid in s.assessments.get(key, {}):
         if s.config["assessment_replay_status"] == 500:
             raise ApiError(500, "INTERNAL_ERROR", "UNIQUE constraint violation: assessments.assessment_id")
         raise ApiError(409, "RESOURCE_ALREADY_EXISTS", f"Assessment {aid} already exists.")
+    if a.get("overrides"):  # as the open-source server does
+        need_assessment(s, key, a["overrides"])["valid"] = False
     a["assessment_id"] = aid or "a-" + uuid.uuid4().hex
     a.setdefault("create_time", iso())
     a.setdefault("last_update_time", a["create_time"])
     s.assessments.setdefault(key, {})[a["assessment_id"]] = a
     s.note(key, "assessment")
     return a
+
+def merge_assessments(s, key, told):
+    """Those of a trace info: by their id."""
+    for a in told:
+        if a.get("assessment_id") not in s.assessments.get(key, {}):
+            store_assessment(s, key, a)
+
+def delete_assessment(s, key, aid):
+    gone = s.assessments.get(key, {}).pop(aid, None)
+    if gone and gone.get("overrides") in s.assessments[key]:
+        s.assessments[key][gone["overrides"]]["valid"] = True
+    return {}
 
 def need_assessment(s, key, aid):
     if aid not in s.assessments.get(key, {}):
@@ -390,8 +414,7 @@ def a3_one(s, r, tid, aid):
     if r.method == "PATCH":
         return {"assessment": patch_assessment(s, tid, aid, r.body["assessment"], r.body.get("update_mask", ""))}
     if r.method == "DELETE":
-        s.assessments.get(tid, {}).pop(aid, None)
-        return {}
+        return delete_assessment(s, tid, aid)
     return {"assessment": need_assessment(s, tid, aid)}
 
 # Unity Catalog tables
@@ -460,6 +483,7 @@ def otel_ingest(s, r):
     full = next((k for k, l in s.locations.items() if l.get("spans_table_name") == table), None)
     if full is None:
         raise ApiError(404, "NOT_FOUND", f"Table '{table}' does not exist.")
+    check_location_allowed(s, full)
     if r.content_type not in ("application/x-protobuf", "application/json"):
         raise ApiError(400, "INVALID_PARAMETER_VALUE", f"Unsupported Content-Type {r.content_type!r}")
     req = ExportTraceServiceRequest()
@@ -482,6 +506,7 @@ def otel_ingest(s, r):
     for loc, tid, span, res in rows:
         s.uc_rows.setdefault((loc, tid), []).append((span, res))
         s.note(f"{loc}/{tid}", "spans")
+    r.rows, r.traces = len(rows), {tid for _, tid, _, _ in rows}
     resp = ExportTraceServiceResponse()
     if rejected:
         resp.partial_success.rejected_spans = rejected
@@ -516,9 +541,11 @@ def v4_info(s, r, loc, tid):
     check_reject(s, tid)
     if loc not in s.locations:
         raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Location {loc} does not exist.")
+    check_location_allowed(s, loc)
+    if (loc, tid) in s.uc_infos and s.config["start_trace_replay"] == "conflict":
+        raise ApiError(409, "ALREADY_EXISTS", f"Trace {tid} already exists in {loc}.")
     info = copy.deepcopy(r.body)
-    for a in info.pop("assessments", []):
-        store_assessment(s, f"{loc}/{tid}", a)
+    merge_assessments(s, f"{loc}/{tid}", info.pop("assessments", []))
     old = s.uc_infos.get((loc, tid), {})
     s.uc_infos[(loc, tid)] = {**old, **info, "trace_id": tid, "tags": {**old.get("tags", {}), **info.get("tags", {})}}
     s.note(f"{loc}/{tid}", "v4_info")
@@ -597,8 +624,7 @@ def a4_one(s, r, loc, tid, aid):
     if r.method == "PATCH":
         return patch_assessment(s, key, aid, r.body, r.query.get("update_mask") or dict(parse_qsl(stray)).get("update_mask", ""))
     if r.method == "DELETE":
-        s.assessments.get(key, {}).pop(aid, None)
-        return {}
+        return delete_assessment(s, key, aid)
     return need_assessment(s, key, aid)
 
 # OAuth, object storage, admin
@@ -761,7 +787,7 @@ def admin(s, r):
 class Request:
     def __init__(self, handler, raw):
         self.method, self.headers, self.raw = handler.command, handler.headers, raw
-        self.wire_bytes, self.arrived = len(raw), 0.0
+        self.wire_bytes, self.arrived, self.rows, self.traces = len(raw), 0.0, 0, set()
         u = urlsplit(handler.path)
         self.target, self.path = handler.path, u.path
         self.query, self.multi = dict(parse_qsl(u.query, keep_blank_values=True)), parse_qs(u.query)
@@ -879,6 +905,8 @@ class Handler(BaseHTTPRequestHandler):
                 out = self.dispatch(s, r)
             if r.path == "/api/3.0/mlflow/traces":
                 entry["trace_id"] = r.body.get("trace", {}).get("trace_info", {}).get("trace_id")
+            if r.rows:  # of a table
+                entry["rows"], entry["traces"], entry["stored"] = r.rows, sorted(r.traces), time.monotonic()
             if "status" in fault:
                 out = (fault["status"], out[1], out[2], {**out[3], **fault.get("headers", {})})
         if fault.get("drop") == "after":
@@ -899,7 +927,10 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[:truncate])
             self.wfile.flush()
             return self.hang_up()
-        self.wfile.write(body)
+        try:
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True  # who asked is gone
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any
 

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 
@@ -14,8 +13,9 @@ import reading
 import wire
 from waiting import wait_until
 from workspace_log import rows_in_tables, spans_in_files
+from workspace_storages import LOCATION, call, create, link, requests_to
 
-EXPERIMENT, LOCATION = "/Shared/in-tables", "main.genai.app"
+EXPERIMENT = "/Shared/in-tables"
 APP = pathlib.Path(__file__).with_name("unity_app.py")
 
 
@@ -26,26 +26,9 @@ def destination(workspace, **more):
     }
 
 
-def call(workspace, path, body):
-    headers = {"Authorization": "Bearer x", "Content-Type": "application/json"}
-    request = urllib.request.Request(workspace.url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
-
-
-def create(workspace, name=EXPERIMENT):
-    return call(workspace, "/api/2.0/mlflow/experiments/create", {"name": name})["experiment_id"]
-
-
-def link(workspace, experiment, location=LOCATION):
-    place = {"uc_table_prefix": dict(zip(("catalog_name", "schema_name", "table_prefix"), location.split(".")))}
-    call(workspace, "/api/5.0/mlflow/tracing/locations", place)
-    call(workspace, f"/api/5.0/mlflow/experiments/{experiment}/trace-location:link", {"experiment_id": experiment, **place})
-
-
 @pytest.fixture
 def linked(workspace):
-    link(workspace, create(workspace))
+    link(workspace, create(workspace, EXPERIMENT))
     return workspace
 
 
@@ -56,10 +39,6 @@ def read(workspace, *trace_ids, location=LOCATION):
         ids = [f"trace:/{location}/{t}" for t in trace_ids]
         assert set(ids) <= found
         return [c.get_trace(i) for i in ids]
-
-
-def requests_to(workspace, path):
-    return [r for r in workspace.state.requests if r["path"].split("?")[0].endswith(path)]
 
 
 def infos_of(workspace):
@@ -114,7 +93,7 @@ def test_a_record_may_name_its_table_itself(daemon, workspace):
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_location_that_is_configured_is_made_and_linked_where_that_is_allowed(daemon, workspace, allowed):
-    experiment = create(workspace)
+    experiment = create(workspace, EXPERIMENT)
     d = daemon(destinations=[destination(workspace, unity_catalog=LOCATION, create_experiment=allowed)])
     r = wire.request(["root", "child"])
     assert d.post(r.SerializeToString())[0] == 200
@@ -146,7 +125,7 @@ def test_refused_spans_are_dead_and_their_neighbours_arrive(daemon, linked):
 def test_an_experiment_that_is_linked_while_traces_wait_changes_over(daemon, workspace):
     """Some delivered, some under way in the middle of a kill, some waiting; late spans of all. Each trace ends in one
     place, whole, and once."""
-    experiment = create(workspace)
+    experiment = create(workspace, EXPERIMENT)
     d = daemon(destinations=[destination(workspace, concurrency=2)])
     before = [wire.request(["root", "child"]) for _ in range(5)]
     for r in before:
@@ -186,7 +165,7 @@ def test_an_experiment_that_is_linked_while_traces_wait_changes_over(daemon, wor
 
 
 def test_a_running_daemon_notices_that_its_experiment_was_linked(daemon, workspace):
-    experiment = create(workspace)
+    experiment = create(workspace, EXPERIMENT)
     d = daemon(destinations=[destination(workspace)])
     assert d.post(wire.request(["root"]).SerializeToString())[0] == 200
     d.wait_until_settled("workspace")

@@ -1,13 +1,14 @@
-"""Every fault that the fake workspace knows, one test each, driven by its admin interface. In the end everything is
-there once: nothing lost, nothing doubled, nothing set aside that could have gone."""
+"""Every fault that the fake workspace knows, one test each, for experiment storage and for tables of Unity Catalog,
+driven by its admin interface. In the end everything is there once: nothing lost, nothing doubled, nothing set aside that
+could have gone."""
 import os
 
 import pytest
 
 import wire
 from waiting import wait_until
-from workspace_admin import CREDENTIALS, LOOK_UP, START_TRACE, UPLOAD, Admin
-from workspace_log import assert_info_before_data, traces_with_data
+from workspace_admin import START_TRACE, UPLOAD, Admin
+from workspace_storages import STORAGES, ExperimentStorage
 
 EXPERIMENT = "/Shared/faults"
 
@@ -15,6 +16,12 @@ EXPERIMENT = "/Shared/faults"
 @pytest.fixture
 def admin(workspace):
     return Admin(workspace)
+
+
+@pytest.fixture(params=STORAGES, ids=lambda storage: storage.name)
+def storage(request, workspace):
+    request.param.prepare(workspace, EXPERIMENT)
+    return request.param
 
 
 @pytest.fixture
@@ -41,12 +48,11 @@ def send(daemon, traces=3, **request):
     return sent
 
 
-def assert_all_there_once(daemon, workspace, sent, dead=0, seconds=120):
+def assert_all_there_once(daemon, workspace, sent, storage=ExperimentStorage(), dead=0, seconds=120, repeated=0):
+    """repeated: rows that a table may hold twice."""
     accounting = daemon.wait_until_settled("workspace", seconds)
     assert accounting["dead"] == dead and accounting["delivered"] == len(sent), accounting
-    assert workspace.stored_spans() == sent
-    assert traces_with_data(workspace) == {trace for trace, _ in sent}
-    assert_info_before_data(workspace)
+    storage.assert_holds(workspace, sent, repeated)
     assert len({e["name"] for e in workspace.state.experiments.values()}) == len(workspace.state.experiments)
 
 
@@ -67,15 +73,15 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
-def test_what_passes_by_itself_costs_time_alone(start, workspace, admin, fault):
-    admin.fault_at_each_call(**fault)
+def test_what_passes_by_itself_costs_time_alone(start, workspace, admin, storage, fault):
+    admin.fault_at_each_call(storage.calls, **fault)
     d = start(destination(workspace, timeout="1s"))
     sent = send(d)
-    assert_all_there_once(d, workspace, sent)
+    unknown = bool(fault.get("drop") == "after" or fault.get("process") or "truncate" in fault or fault.get("delay_s", 0) > 1)
+    assert_all_there_once(d, workspace, sent, storage, repeated=len(sent) if unknown else 0)
     assert admin.pending_faults() == []
     # A file is written twice only where we cannot know that it was done. StartTrace is an upsert: what became of
     # the file in doubt is looked for and told anew.
-    unknown = bool(fault.get("drop") == "after" or fault.get("process") or "truncate" in fault or fault.get("delay_s", 0) > 1)
     doubled = admin.stats()["duplicates"]
     assert doubled["upload"] <= (2 if unknown else 0), doubled
     assert doubled["start_trace"] <= 3 * len({trace for trace, _ in sent}), doubled
@@ -88,12 +94,12 @@ NO_ANSWER = {
 
 
 @pytest.mark.parametrize("fault", NO_ANSWER.values(), ids=NO_ANSWER.keys())
-def test_a_200_that_answers_something_else_is_no_success(start, workspace, admin, fault):
-    admin.faults(*({"match": call, **fault} for call in (LOOK_UP, START_TRACE, CREDENTIALS)))
+def test_a_200_that_answers_something_else_is_no_success(start, workspace, admin, storage, fault):
+    admin.fault_at_each_call(storage.answering, **fault)
     d = start(destination(workspace))
     sent = send(d)
-    assert_all_there_once(d, workspace, sent)
-    assert admin.pending_faults() == [] and d.destination("workspace")["retries"] >= 3
+    assert_all_there_once(d, workspace, sent, storage)
+    assert admin.pending_faults() == [] and d.destination("workspace")["retries"] >= len(storage.answering)
 
 
 # Until somebody changes something; then it goes on by itself.
@@ -105,7 +111,7 @@ PAUSING = {
 
 
 @pytest.mark.parametrize("fault, state", PAUSING.values(), ids=PAUSING.keys())
-def test_what_somebody_has_to_change_pauses_and_drops_nothing(start, workspace, admin, fault, state):
+def test_what_somebody_has_to_change_pauses_and_drops_nothing(start, workspace, admin, storage, fault, state):
     admin.faults({"match": "/api/", "count": -1, **fault})
     d = start(destination(workspace))
     sent = send(d)
@@ -113,37 +119,39 @@ def test_what_somebody_has_to_change_pauses_and_drops_nothing(start, workspace, 
     assert d.destination("workspace")["accounting"]["pending"] == len(sent)
     sent |= send(d)
     admin.clear_faults()
-    assert_all_there_once(d, workspace, sent)
+    assert_all_there_once(d, workspace, sent, storage)
 
 
 @pytest.mark.parametrize("mode", ["drop", 503])
-def test_an_outage_drops_nothing(start, workspace, admin, mode):
+def test_an_outage_drops_nothing(start, workspace, admin, storage, mode):
     admin.call("outage", {"on": True, "mode": mode})
     d = start(destination(workspace))
     sent = send(d)
     d.wait_for_state("retrying", "workspace")
     sent |= send(d)
     admin.call("outage", {"on": False})
-    assert_all_there_once(d, workspace, sent)
+    assert_all_there_once(d, workspace, sent, storage)
 
 
+@pytest.mark.parametrize("storage", STORAGES[:1], indirect=True, ids=lambda storage: storage.name)
 @pytest.mark.parametrize("status", [400, 405, 415, 422, 501])
-def test_a_trace_that_is_refused_for_good_is_a_dead_letter_and_can_be_tried_again(start, workspace, admin, status):
+def test_a_trace_that_is_refused_for_good_is_a_dead_letter_and_can_be_tried_again(start, workspace, admin, storage, status):
     d = start(destination(workspace))
     sent = send(d)
     d.wait_until_settled("workspace")
-    admin.faults({"match": START_TRACE, "count": -1, "status": status})
+    admin.faults({"match": storage.main, "count": -1, "status": status})
     bad = send(d, traces=1)
     assert d.wait_until_settled("workspace", 180)["dead"] == 3
-    (letter,) = wait_until(d.dead_letters, "the dead letter")
-    assert letter["spans"] == 3 and f"HTTP {status}" in letter["reason"], letter
+    letters = wait_until(lambda: len(found := d.dead_letters()) == storage.letters and found, "the dead letters")
+    assert sum(letter["spans"] for letter in letters) == 3
+    assert all(f"HTTP {status}" in letter["reason"] for letter in letters), letters
     admin.clear_faults()
     sent |= send(d)
     d.run("spool", "dead", "retry", "workspace")
-    assert_all_there_once(d, workspace, sent | bad)
+    assert_all_there_once(d, workspace, sent | bad, storage)
 
 
-def test_rejected_traces_take_no_neighbours_along(start, workspace, admin):
+def test_rejected_traces_take_no_neighbours_along(start, workspace, admin, storage):
     bad = wire.request(["bad", "child"])
     trace = wire.spans_of(bad)[0].trace_id.hex()
     admin.config(reject_trace_ids=[trace])
@@ -151,9 +159,10 @@ def test_rejected_traces_take_no_neighbours_along(start, workspace, admin):
     sent = send(d)
     assert d.post(bad.SerializeToString())[0] == 200
     sent |= send(d)
-    assert_all_there_once(d, workspace, sent, dead=2)
-    (letter,) = wait_until(d.dead_letters, "the dead letter")
-    assert letter["trace_id"] == trace and "is rejected by this workspace" in letter["reason"]
+    assert_all_there_once(d, workspace, sent, storage, dead=2)
+    letters = wait_until(d.dead_letters, "the dead letter")
+    assert {letter["trace_id"] for letter in letters} == {trace} and sum(letter["spans"] for letter in letters) == 2
+    assert all("rejected" in letter["reason"] for letter in letters), letters
 
 
 @pytest.mark.parametrize("cloud", ["aws", "gcp", "azure", "adls"])
@@ -187,14 +196,14 @@ def test_a_conflict_at_the_storage_passes(start, workspace, admin):
     assert admin.pending_faults() == []
 
 
-def test_a_rate_limit_is_kept_to(start, workspace, admin):
+def test_a_rate_limit_is_kept_to(start, workspace, admin, storage):
     admin.config(requests_per_s=10)
     d = start(destination(workspace))
     sent = send(d, traces=12)
-    assert_all_there_once(d, workspace, sent)
+    assert_all_there_once(d, workspace, sent, storage)
 
 
-def test_tokens_and_urls_that_are_expired_at_once_pause_nothing(start, workspace, admin, scratch):
+def test_tokens_and_urls_that_are_expired_at_once_pause_nothing(start, workspace, admin, storage, scratch):
     (scratch / "secret").write_text("secret")
     d = start(destination(workspace, client_id="client", client_secret_file=str(scratch / "secret")))
     sent = send(d)
@@ -203,14 +212,14 @@ def test_tokens_and_urls_that_are_expired_at_once_pause_nothing(start, workspace
         admin.call("expire_tokens", {})
         sent |= send(d)
         d.wait_until_settled("workspace")
-    assert_all_there_once(d, workspace, sent)
+    assert_all_there_once(d, workspace, sent, storage)
     assert "paused" not in d.log()
 
 
 # The fake's guesses, each way (what no client shows).
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_bad_token_pauses_whichever_way_it_is_refused(start, workspace, admin, scratch, status):
+def test_a_bad_token_pauses_whichever_way_it_is_refused(start, workspace, admin, storage, scratch, status):
     admin.config(bad_pat_status=status)
     token = scratch / "token"
     token.write_text("wrong")
@@ -219,11 +228,11 @@ def test_a_bad_token_pauses_whichever_way_it_is_refused(start, workspace, admin,
     told = d.wait_for_state("paused_auth", "workspace")
     assert str(token) in told["reason"]
     token.write_text("x")
-    assert_all_there_once(d, workspace, sent)
+    assert_all_there_once(d, workspace, sent, storage)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_an_expired_access_token_is_replaced_whichever_way_it_is_refused(start, workspace, admin, scratch, status):
+def test_an_expired_access_token_is_replaced_whichever_way_it_is_refused(start, workspace, admin, storage, scratch, status):
     admin.config(expired_oauth_status=status)
     (scratch / "secret").write_text("secret")
     d = start(destination(workspace, client_id="client", client_secret_file=str(scratch / "secret")))
@@ -231,21 +240,22 @@ def test_an_expired_access_token_is_replaced_whichever_way_it_is_refused(start, 
     d.wait_until_settled("workspace")
     admin.call("expire_tokens", {})
     sent |= send(d)
-    assert_all_there_once(d, workspace, sent)
+    assert_all_there_once(d, workspace, sent, storage)
     assert "paused" not in d.log()
 
 
 @pytest.mark.parametrize("replay", ["upsert", "conflict"])
-def test_a_start_trace_whose_answer_was_lost_may_be_repeated_either_way(start, workspace, admin, replay):
+def test_a_trace_info_whose_answer_was_lost_may_be_told_again_either_way(start, workspace, admin, storage, replay):
     admin.config(start_trace_replay=replay)
-    admin.faults({"match": START_TRACE, "count": 2, "drop": "after"})
+    admin.faults({"match": storage.info, "count": 2, "drop": "after"})
     d = start(destination(workspace))
     sent = send(d)
-    assert_all_there_once(d, workspace, sent)
+    assert_all_there_once(d, workspace, sent, storage)
+    assert admin.pending_faults() == []
 
 
 @pytest.mark.parametrize("replay", ["upsert", "conflict"])
-def test_late_spans_join_their_trace_whether_or_not_it_may_be_told_again(start, workspace, admin, replay):
+def test_late_spans_join_their_trace_whether_or_not_it_may_be_told_again(start, workspace, admin, storage, replay):
     admin.config(start_trace_replay=replay)
     d = start(destination(workspace))
     trace_id = os.urandom(16)
@@ -254,7 +264,7 @@ def test_late_spans_join_their_trace_whether_or_not_it_may_be_told_again(start, 
     late = wire.request(["late"], trace_id=trace_id)
     wire.spans_of(late)[0].parent_span_id = bytes.fromhex(sorted(s for _, s in sent)[0])
     assert d.post(late.SerializeToString())[0] == 200
-    assert_all_there_once(d, workspace, sent | wire.ids_of(late))
+    assert_all_there_once(d, workspace, sent | wire.ids_of(late), storage)
 
 
 def test_searches_that_lag_change_nothing_of_what_is_delivered(start, workspace, admin):

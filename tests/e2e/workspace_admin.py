@@ -23,9 +23,9 @@ class Admin:
     def faults(self, *faults):
         return self.call("faults", list(faults))
 
-    def fault_at_each_call(self, **fault):
+    def fault_at_each_call(self, calls=CALLS, **fault):
         """Once at each of the calls that deliver a trace."""
-        self.faults(*({"match": call, **fault} for call in CALLS))
+        self.faults(*({"match": call, **fault} for call in calls))
 
     def pending_faults(self):
         return [f for f in self.call("faults") if f["count"] != 0]
