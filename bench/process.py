@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 from programs import BUILD, ROOT
 
@@ -37,10 +38,11 @@ def build_peer():
 
 
 class Program:
-    """A receiver between a load generator and a sink, in a directory of its own."""
+    """A receiver between a load generator and a sink, in a directory of its own. `destination` stands for the one
+    by OTLP that out_url would be; `spool` goes over the settings of the spool here. Both of spanferry alone."""
 
-    def __init__(self, name, out_url):
-        self.name, self.out = name, out_url
+    def __init__(self, name, out_url, destination=None, **spool):
+        self.name, self.out, self.destination, self.spool = name, out_url, destination, spool
         self.port = free_port()
         self.udp_port = free_port(socket.SOCK_DGRAM)
         self.address = f"127.0.0.1:{self.port}"
@@ -52,10 +54,12 @@ class Program:
             config = self.directory / "spanferry.yaml"
             settings = {
                 "listen": {"http": [self.address], "udp": [f"127.0.0.1:{self.udp_port}"]},
-                "spool": {"directory": str(self.directory / "spool"), "max_bytes": "8GiB", "min_free_bytes": "64MiB"},
+                "spool": {"directory": str(self.directory / "spool"), "max_bytes": "8GiB", "min_free_bytes": "64MiB"} | self.spool,
             }
             if self.out:
-                settings["destinations"] = [{"name": "sink", "kind": "otlp", "url": self.out}]
+                self.destination = {"kind": "otlp", "url": self.out}
+            if self.destination:
+                settings["destinations"] = [{"name": "far"} | self.destination]
             config.write_text(json.dumps(settings))
             return [BUILD / "spanferry", "run", "--config", config]
         kind = self.name.removeprefix("collector, ")
@@ -63,7 +67,9 @@ class Program:
 
     def start(self):
         """Seconds until it takes a connection."""
-        env = os.environ | {"IN": self.address, "OUT": self.out or "", "DIR": str(self.directory / "queue")}
+        # What configures spanferry in this shell is not what is measured.
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("SPANFERRY_", "MLFLOW_", "DATABRICKS_", "OTEL_"))}
+        env = ours | {"IN": self.address, "OUT": self.out or "", "DIR": str(self.directory / "queue")}
         began = time.monotonic()
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(self.command(), env=env, stdout=log, stderr=log)
@@ -85,6 +91,11 @@ class Program:
             if line.startswith(field):
                 return int(line.split()[1]) / 1024
         return 0.0
+
+    def status(self):
+        """What spanferry says of itself."""
+        with urllib.request.urlopen(f"http://{self.address}/api/spanferry/v1/status", timeout=30) as answer:
+            return json.load(answer)
 
     def disk_mib(self):
         total = 0

@@ -1,6 +1,6 @@
 """How fast, at what cost and how safely spanferry takes spans, beside the OpenTelemetry Collector in the same minutes.
 
-usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down,outage,bad_input,searches]
+usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down,outage,bad_input,searches,first_call,full_spool,traced_calls]
 Prints tables; everything measured goes to bench/results/TIME.json. Needs build/release; for the peer a Go toolchain
 (the first time). Programs take turns within a round, so that the ratios of one round are of the same minutes.
 """
@@ -19,6 +19,7 @@ from neighbours import measure_bad_input, measure_outage
 from process import Program, build_peer
 from programs import BUILD, ROOT, Load, Sink
 from searches import measure_searches
+from waits import measure_calls, measure_first_calls, measure_full
 
 SHAPES = (("one", 64), ("batch", 16), ("genai", 16))
 GOAL_RATIO = 5.0
@@ -151,7 +152,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="throughput,idle,restart,down,outage,bad_input,searches")
+    parser.add_argument("--only", default="throughput,idle,restart,down,outage,bad_input,searches,first_call,full_spool,traced_calls")
     chosen = parser.parse_args()
     parts = chosen.only.split(",")
     if not (BUILD / "spanferry").exists():
@@ -172,6 +173,12 @@ def main():
         results["bad_input"] = measure_bad_input()
     if "searches" in parts:
         results["searches"] = measure_searches()
+    if "first_call" in parts:
+        results["first_call"] = measure_first_calls(chosen.rounds)
+    if "full_spool" in parts:
+        results["full_spool"] = measure_full()
+    if "traced_calls" in parts:
+        results["traced_calls"] = measure_calls()
     file = ROOT / "bench" / "results" / f"{results['where']['time'].replace(':', '').replace('+0000', 'Z')}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(results, indent=1))
