@@ -29,9 +29,9 @@ class StoreTest : public ::testing::Test {
                       .ok());
     }
   }
-  static std::uint64_t number(Store& store, const char* property) {
+  static std::uint64_t number(Store& store, const char* property, Family family = Family::log) {
     std::uint64_t n = 0;
-    EXPECT_TRUE(store.db().GetIntProperty(store.family(Family::log), property, &n));
+    EXPECT_TRUE(store.db().GetIntProperty(store.family(family), property, &n));
     return n;
   }
 
@@ -64,6 +64,21 @@ TEST_F(StoreTest, LeavesOutOfATableWhatWasTrimmedBeforeItsFlush) {
   std::string value;
   EXPECT_TRUE(
       store->db().Get(rocksdb::ReadOptions(), store->family(Family::log), log_key(59), &value).IsNotFound());
+}
+
+TEST_F(StoreTest, HoldsHardlyAnyMemoryForTracesOfTheIndexOnDisk) {
+  auto store = open();
+  constexpr Seq kTraces = 50'000;
+  for (Seq seq = 1; seq <= kTraces; ++seq) {
+    ASSERT_TRUE(store->db()
+                    .Put(rocksdb::WriteOptions(), store->family(Family::index), index_key(trace_of(seq), seq),
+                         rocksdb::Slice())
+                    .ok());
+  }
+  ASSERT_TRUE(store->flush());
+  const auto bytes = number(*store, "rocksdb.estimate-table-readers-mem", Family::index);
+  EXPECT_GT(bytes, 0U);
+  EXPECT_LT(bytes, kTraces / 4);
 }
 
 TEST_F(StoreTest, DropsMarksOnceTheirCursorHasPassedThem) {
