@@ -16,6 +16,11 @@ void harden_process();
 // one and freed by another), the next can use. Before any thread starts.
 void share_memory_pools();
 
+// Gives back to the kernel what was freed: by itself the C library keeps what a burst took, and holes between
+// what lives on add up to as much again. Whoever allocates meanwhile waits, for some milliseconds at most.
+// Any thread.
+void return_freed_memory();
+
 // Raises the limit of open files to its hard limit; the limit then in force.
 std::uint64_t raise_open_files();
 

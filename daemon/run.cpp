@@ -39,6 +39,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kLockLook{50};
 constexpr milliseconds kLook{1000};  // at the configuration file
+constexpr std::chrono::seconds kReturnMemory{10};
 
 class Daemon {
  public:
@@ -104,7 +105,12 @@ class Daemon {
     const auto watchdog = watchdog_interval();
     const bool terminal = ::isatty(STDIN_FILENO) == 1;
     const auto step = watchdog ? std::clamp(*watchdog / 3, milliseconds(100), kLook) : kLook;
+    auto return_memory_at = Clock::now() + kReturnMemory;
     while (true) {
+      if (Clock::now() >= return_memory_at) {
+        return_freed_memory();
+        return_memory_at = Clock::now() + kReturnMemory;
+      }
       if (watchdog && console::livez(sources_).status == 200) notify_watchdog();
       const auto signal = next_signal(step);
       if (signal && (*signal != SIGHUP || terminal)) return;

@@ -1,5 +1,9 @@
 #include "daemon/process.hpp"
 
+#include <fstream>
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +24,30 @@ TEST(Connections, FollowTheLimitOfOpenFiles) {
   EXPECT_EQ(connections_within(10'000, 4096), 4096U - 256U);
   EXPECT_EQ(connections_within(10'000, 256), 128U);
   EXPECT_GE(connections_within(10'000, 1), 1U);
+}
+
+std::size_t resident_bytes() {
+  std::size_t size = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST(FreedMemory, GoesBackAlsoFromBetweenWhatLivesOn) {
+#if !defined(__GLIBC__) || defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) || \
+    __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "another allocator than the one that is told";
+#endif
+  constexpr std::size_t kBlocks = 1000, kBlockBytes = 64U << 10;
+  std::vector<std::string> freed, kept;
+  for (std::size_t i = 0; i < kBlocks; ++i) {
+    freed.emplace_back(kBlockBytes, 'x');
+    kept.emplace_back(100, 'y');
+  }
+  freed.clear();
+  const auto before = resident_bytes();
+  return_freed_memory();
+  EXPECT_LT(resident_bytes(), before - kBlocks * kBlockBytes / 2);
+  EXPECT_EQ(kept.back(), std::string(100, 'y'));
 }
 
 TEST(Drain, KeepsTheDoorsOpenUntilSendersWereQuietSinceTheSignal) {
