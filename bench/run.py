@@ -1,6 +1,6 @@
 """How fast, at what cost and how safely spanferry takes spans, beside the OpenTelemetry Collector in the same minutes.
 
-usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down,outage,bad_input,searches,first_call,full_spool,traced_calls]
+usage: run.py [--seconds 8] [--rounds 3] [--only throughput,idle,restart,down,outage,bad_input,searches,first_call,full_spool,traced_calls,rates]
 Prints tables; everything measured goes to bench/results/TIME.json. Needs build/release; for the peer a Go toolchain
 (the first time). Programs take turns within a round, so that the ratios of one round are of the same minutes.
 """
@@ -18,6 +18,7 @@ import urllib.request
 from neighbours import measure_bad_input, measure_outage
 from process import Program, build_peer
 from programs import BUILD, ROOT, Load, Sink
+from rates import measure_rates
 from searches import measure_searches
 from waits import measure_calls, measure_first_calls, measure_full
 
@@ -152,7 +153,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="throughput,idle,restart,down,outage,bad_input,searches,first_call,full_spool,traced_calls")
+    parser.add_argument("--only", default="throughput,idle,restart,down,outage,bad_input,searches,first_call,full_spool,traced_calls,rates")
     chosen = parser.parse_args()
     parts = chosen.only.split(",")
     if not (BUILD / "spanferry").exists():
@@ -179,6 +180,8 @@ def main():
         results["full_spool"] = measure_full()
     if "traced_calls" in parts:
         results["traced_calls"] = measure_calls()
+    if "rates" in parts:
+        results["rates"] = measure_rates(concurrency=64)
     file = ROOT / "bench" / "results" / f"{results['where']['time'].replace(':', '').replace('+0000', 'Z')}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(results, indent=1))
@@ -200,6 +203,9 @@ def verdict(results):
     for row in results.get("outage", []):
         if row["missing"]:
             failed.append(f"{row['outage']}: {row['missing']} acknowledged spans never arrived")
+    for row in results.get("rates", []):
+        if row["missing"]:
+            failed.append(f"{row['name']}: {row['missing']} acknowledged spans never arrived")
     if failed:
         sys.exit("bench: " + "; ".join(failed))
 

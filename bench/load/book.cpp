@@ -39,7 +39,6 @@ bool Book::receive(std::string_view request) {
 }
 
 void Book::receive_span(std::string_view span) {
-  ++spans_;
   TraceId trace_id;
   SpanId span_id;
   pbf_reader s(span.data(), span.size());
@@ -52,6 +51,11 @@ void Book::receive_span(std::string_view span) {
       s.skip();
     }
   }
+  receive(trace_id, span_id);
+}
+
+void Book::receive(const TraceId& trace_id, const SpanId& span_id) {
+  ++spans_;
   const auto trace = numbered(trace_id);
   const Numbered place = numbered(span_id);
   if (!trace || place.seed != trace->seed || place.request != trace->request || place.low > trace->low) {

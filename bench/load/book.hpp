@@ -25,6 +25,8 @@ class Book {
   // Books every span of an OTLP request. False if the body is not one; what came before the fault stays.
   bool receive(std::string_view request);
 
+  void receive(const TraceId& trace, const SpanId& span);
+
   [[nodiscard]] std::uint64_t spans() const { return spans_; }
   [[nodiscard]] std::uint64_t repeated_spans() const {
     return repeated_;

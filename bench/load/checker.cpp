@@ -56,6 +56,11 @@ bool Checker::take(std::string_view body, bool is_gzip) {
   return true;
 }
 
+void Checker::take(const TraceId& trace, const SpanId& span) {
+  const std::scoped_lock lock(book_mutex_);
+  book_.receive(trace, span);
+}
+
 bool Checker::enqueue(std::string_view body, bool is_gzip) {
   const std::scoped_lock lock(mutex_);
   if (waiting_bytes_ + body.size() > kMaxWaitingBytes) return false;
@@ -99,6 +104,11 @@ Checker::Counts Checker::counts() const {
   counts.foreign_spans = book_.foreign_spans();
   counts.malformed = malformed_;
   return counts;
+}
+
+void add_stats(JsonWriter& json, const Checker::Counts& counts) {
+  json.field("malformed", counts.malformed).field("spans", counts.spans);
+  json.field("repeated_spans", counts.repeated_spans).field("foreign_spans", counts.foreign_spans);
 }
 
 Comparison Checker::compare(const Ledger& ledger) const {

@@ -16,6 +16,7 @@
 
 #include "bench/load/book.hpp"
 #include "bench/load/ledger.hpp"
+#include "model/json_writer.hpp"
 
 namespace spanferry::bench {
 
@@ -30,6 +31,9 @@ class Checker {
 
   // Takes one body. False: it is known to be no OTLP request (never when it is checked later).
   bool take(std::string_view body, bool is_gzip);
+
+  // One span, at once.
+  void take(const TraceId& trace, const SpanId& span);
 
   struct Counts {
     std::uint64_t spans = 0, repeated_spans = 0, foreign_spans = 0, malformed = 0;
@@ -62,5 +66,7 @@ class Checker {
   bool stopping_ = false;            // guarded by mutex_
   std::thread thread_;               // only if `later`
 };
+
+void add_stats(JsonWriter& json, const Checker::Counts& counts);
 
 }  // namespace spanferry::bench

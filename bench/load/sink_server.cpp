@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
-#include "bench/load/checker.hpp"
+#include "bench/load/http_text.hpp"
 #include "bench/load/sockets.hpp"
 #include "model/json_writer.hpp"
 
@@ -44,10 +44,6 @@ struct Peer {
   std::list<Peer>::iterator self;
 };
 
-struct Request {
-  std::string_view method, target, head, body;
-};
-
 std::string_view argument(std::string_view target, std::string_view name) {
   std::size_t at = target.find('?');
   while (at != std::string_view::npos) {
@@ -62,7 +58,7 @@ std::string_view argument(std::string_view target, std::string_view name) {
 
 class Server final : public SinkServer {
  public:
-  explicit Server(bool check_later) : checker_(check_later) {}
+  explicit Server(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
   Result<> bind(const std::string& address, const std::string& admin_address);
   [[nodiscard]] std::uint16_t port() const override { return ntohs(address_.sin_port); }
   [[nodiscard]] std::uint16_t admin_port() const override { return admin_port_; }
@@ -76,19 +72,20 @@ class Server final : public SinkServer {
   void handle(Peer& peer);
   void answer_backend(Peer& peer, const Request& request);
   void answer_admin(Peer& peer, const Request& request);
-  void reply(Peer& peer, int status, std::string_view type, std::string_view body);
+  void reply(Peer& peer, int status, std::string_view type, std::string_view body,
+             std::string_view headers = {});
   void flush(Peer& peer);
   void drop(Peer& peer) { peer.gone = true; }
   void sweep();
   bool set_mode(SinkMode mode);
-  bool book(const Request& request);
+  Answer book(const Request& request);
   std::string stats() const;
 
   Fd epoll_, listener_, admin_listener_;
   sockaddr_in address_{};
   std::uint16_t admin_port_ = 0;
   std::list<Peer> peers_;
-  Checker checker_;
+  const std::unique_ptr<Backend> backend_;
   Clock::time_point last_body_ = Clock::now();
   SinkMode mode_ = SinkMode::ok;
   int status_ = 503;
@@ -212,34 +209,29 @@ void Server::answer_backend(Peer& peer, const Request& request) {
     case SinkMode::answer_lost:
       book(request);
       return drop(peer);
-    case SinkMode::ok:
-      if (book(request)) {
-        reply(peer, 200, "application/x-protobuf", "");
-      } else {
-        reply(peer, 400, "text/plain", "this is no OTLP request\n");
-      }
+    case SinkMode::ok: {
+      const Answer answer = book(request);
+      reply(peer, answer.status, answer.type, answer.body, answer.headers);
       break;
+    }
   }
   if (delay_.count() > 0) peer.answer_at = Clock::now() + delay_;
 }
 
-bool Server::book(const Request& request) {
-  const bool is_gzip = same_letters(header(request.head, "Content-Encoding"), "gzip");
+Answer Server::book(const Request& request) {
   last_body_ = Clock::now();
   ++requests_;
   bytes_ += request.body.size();
-  return checker_.take(request.body, is_gzip);
+  return backend_->answer(request);
 }
 
 std::string Server::stats() const {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
-  const Checker::Counts counts = checker_.counts();
-  json.field("requests", requests_).field("refused", refused_).field("malformed", counts.malformed);
-  json.field("spans", counts.spans).field("repeated_spans", counts.repeated_spans);
-  json.field("foreign_spans", counts.foreign_spans);
+  json.field("requests", requests_).field("refused", refused_);
   json.field("bytes", bytes_).field("connections", connections_);
+  backend_->add_stats(json);
   json.end_object();
   return out;
 }
@@ -265,7 +257,7 @@ void Server::answer_admin(Peer& peer, const Request& request) {
     const auto ledger = Ledger::read(std::string(argument(request.target, "ledger")));
     if (!ledger) return reply(peer, 400, "text/plain", ledger.error().sentence);
     const std::chrono::duration<double> quiet = Clock::now() - last_body_;
-    return reply(peer, 200, kJson, to_json(checker_.compare(*ledger), quiet.count()));
+    return reply(peer, 200, kJson, to_json(backend_->compare(*ledger), quiet.count()));
   }
   if (path == "/mode") {
     status_ = static_cast<int>(whole_number(argument(request.target, "status")).value_or(503));
@@ -309,9 +301,10 @@ bool Server::set_mode(SinkMode mode) {
   return true;
 }
 
-void Server::reply(Peer& peer, int status, std::string_view type, std::string_view body) {
-  peer.out += fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{}", status,
-                          status == 200 ? "OK" : "Refused", type, body.size(), body);
+void Server::reply(Peer& peer, int status, std::string_view type, std::string_view body,
+                   std::string_view headers) {
+  peer.out += fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}\r\n{}", status,
+                          status == 200 ? "OK" : "Refused", type, body.size(), headers, body);
 }
 
 void Server::flush(Peer& peer) {
@@ -368,8 +361,9 @@ void Server::run(const volatile bool& stop) {
 }  // namespace
 
 Result<std::unique_ptr<SinkServer>> SinkServer::open(const std::string& address,
-                                                     const std::string& admin_address, bool check_later) {
-  auto server = std::make_unique<Server>(check_later);
+                                                     const std::string& admin_address,
+                                                     std::unique_ptr<Backend> backend) {
+  auto server = std::make_unique<Server>(std::move(backend));
   if (const auto bound = server->bind(address, admin_address); !bound) return std::unexpected(bound.error());
   return server;
 }

@@ -1,4 +1,4 @@
-// An OTLP/HTTP backend that misbehaves on demand and remembers every span it was given.
+// An HTTP server that misbehaves on demand, and the backend behind it that remembers every span it was given.
 // One thread, one epoll set.
 #pragma once
 
@@ -6,13 +6,14 @@
 #include <memory>
 #include <string>
 
+#include "bench/load/backend.hpp"
 #include "model/result.hpp"
 
 namespace spanferry::bench {
 
 // What the backend does with a request:
 enum class SinkMode : std::uint8_t {
-  ok,            // books it, answers 200
+  ok,            // answers as the backend does
   status,        // answers the status set, books nothing
   close,         // reads it, then closes without an answer; books nothing
   answer_lost,   // books it, then closes without an answer
@@ -23,12 +24,12 @@ enum class SinkMode : std::uint8_t {
 
 class SinkServer {
  public:
-  // Binds both ports (port 0: any). `check_later`: see Checker; a body that is no OTLP request is then
-  // answered 200 as well, and counted when it is found. `quiet_s` of /compare is how long ago the last body
-  // came. The admin port takes
+  // Binds both ports (port 0: any). `quiet_s` of /compare is how long ago the last body came. The admin port
+  // takes
   //   GET /stats   GET /compare?ledger=FILE   POST /mode?set=NAME[&status=N][&delay_ms=N]   POST /quit
   static Result<std::unique_ptr<SinkServer>> open(const std::string& address,
-                                                  const std::string& admin_address, bool check_later);
+                                                  const std::string& admin_address,
+                                                  std::unique_ptr<Backend> backend);
   virtual ~SinkServer() = default;
 
   [[nodiscard]] virtual std::uint16_t port() const = 0;
