@@ -142,7 +142,9 @@ const std::array<DestinationKey, 30> kKeys{{
        return d.max_batch_bytes = std::get<std::uint64_t>(v), std::string();
      }},
     {{"concurrency", Type::count, "8", "",
-      "Requests under way at one time; of `otlp` and `mlflow` with 16 MiB of spans in all.", 1, 256},
+      "The most requests at one time, fewer while the far side shows that it is too much; of `otlp` and "
+      "`mlflow` with 16 MiB of spans in all.",
+      1, 256},
      "databricks mlflow otlp",
      [](Destination& d, const Value& v) {
        return d.concurrency = static_cast<std::uint32_t>(std::get<std::uint64_t>(v)), std::string();

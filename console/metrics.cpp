@@ -100,6 +100,11 @@ constexpr std::array kDestinationRows{
                            [](const DestinationStatus& s) { return number(s.requests); }},
     Row<DestinationStatus>{"spanferry_destination_retries_total", "Requests sent again", kCounter,
                            [](const DestinationStatus& s) { return number(s.retries); }},
+    Row<DestinationStatus>{"spanferry_destination_rate_refusals_total",
+                           "Requests refused for the rate (429), sent again", kCounter,
+                           [](const DestinationStatus& s) { return number(s.rate_refusals); }},
+    Row<DestinationStatus>{"spanferry_destination_concurrency", "The most requests at one time, as it is now",
+                           kGauge, [](const DestinationStatus& s) { return number(s.concurrency); }},
     Row<DestinationStatus>{"spanferry_destination_truncated_spans_total",
                            "Spans too large by themselves, delivered with attributes cut", kCounter,
                            [](const DestinationStatus& s) { return number(s.truncated_spans); }},
@@ -165,6 +170,15 @@ void add_ingest(Families& families, const IngestStatus& ingest) {
 void add_destination(Families& families, const DestinationStatus& destination) {
   const Labels labels{{"destination", destination.name}, {"kind", destination.kind}};
   families.add(kDestinationRows, labels, destination);
+  for (const LearnedRateStatus& rate : destination.rates) {
+    Labels with_calls = labels;
+    with_calls.emplace_back("calls", rate.calls);
+    families.add(
+        "spanferry_destination_rate_limit",
+        "Requests a second that the far side takes of a kind of calls, learnt from its refusals; absent "
+        "before the first",
+        kGauge, with_calls, rate.per_second);
+  }
   for (int i = 0; i <= static_cast<int>(DestinationState::draining); ++i) {
     const auto state = static_cast<DestinationState>(i);
     Labels with_state = labels;
@@ -236,7 +250,11 @@ std::string metrics_reference() {
     ingest.accepted_by_source["http"] = ingest.rejected["malformed"] = 0;
     return ingest;
   };
-  sources.destinations = [] { return std::vector<DestinationStatus>(1); };
+  sources.destinations = [] {
+    DestinationStatus destination;
+    destination.rates.emplace_back();
+    return std::vector{destination};
+  };
   SpoolStatus spool;
   spool.removed.emplace_back();
   std::string out(kIntroduction);

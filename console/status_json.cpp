@@ -80,13 +80,17 @@ void write_destination(JsonWriter& json, const DestinationStatus& destination) {
       .field("lag_s", destination.lag_s)
       .field("requests", destination.requests)
       .field("retries", destination.retries)
+      .field("concurrency", destination.concurrency)
+      .field("rate_refusals", destination.rate_refusals)
       .field("truncated_spans", destination.truncated_spans)
       .field("too_large_spans", destination.too_large_spans)
       .field("dead_letters", destination.dead_letters)
       .field("parked_records", destination.parked_records)
       .field("last_error", destination.last_error)
-      .key("held_routes")
-      .begin_array();
+      .key("rates")
+      .begin_object();
+  for (const LearnedRateStatus& rate : destination.rates) json.field(rate.calls, rate.per_second);
+  json.end_object().key("held_routes").begin_array();
   for (const HeldRoute& held : destination.held_routes)
     json.begin_object()
         .field("route", held.route)

@@ -9,6 +9,7 @@
 #include "model/json_writer.hpp"
 #include "spool/limits.hpp"
 #include "uploader/otlp_reader.hpp"
+#include "uploader/trace_track.hpp"
 
 namespace spanferry::daemon {
 namespace {
@@ -35,11 +36,14 @@ std::vector<Budget> memory_budgets(const config::Settings& settings) {
   };
   for (const auto& d : settings.uploader.destinations) {
     if (d.kind == uploader::Kind::local) continue;
+    if (d.kind == uploader::Kind::databricks) {
+      all.push_back(
+          {fmt::format("destination {}: traces under way", d.name), uploader::gathered_bytes_limit(d)});
+      continue;
+    }
     const std::uint64_t most = d.concurrency * d.max_batch_bytes;
-    const bool in_batches = d.kind != uploader::Kind::databricks;
-    all.push_back(
-        {fmt::format("destination {}: batches under way (concurrency x max_batch_bytes)", d.name),
-         in_batches ? std::min(most, std::max(uploader::kMaxBytesUnderWay, d.max_batch_bytes)) : most});
+    all.push_back({fmt::format("destination {}: batches under way (concurrency x max_batch_bytes)", d.name),
+                   std::min(most, std::max(uploader::kMaxBytesUnderWay, d.max_batch_bytes))});
   }
   return all;
 }

@@ -49,6 +49,10 @@ void table(std::string& out, Json status) {
     for (const auto held : list_of(destination, "held_routes"))
       reasons.back() += fmt::format("  {} is held: {}\n", printable(text_of(held, "route")),
                                     printable(text_of(held, "reason")));
+    for (const auto [calls, rate] : object_of(destination, "rates"))
+      if (double per_second = 0; rate.get(per_second) == simdjson::SUCCESS)
+        reasons.back() += fmt::format("  takes {:.0f} requests a second ({}), as its refusals have shown\n",
+                                      per_second, calls);
     if (const auto parked = integer_of(destination, "parked_records"); parked != 0)
       reasons.back() += fmt::format("  {} records wait parked\n", count_text(parked));
   }

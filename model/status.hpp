@@ -57,6 +57,12 @@ struct HeldRoute {
   std::int64_t since_ns = 0;  // unix
 };
 
+// Of one kind of calls: requests a second, as its refusals (429) have shown.
+struct LearnedRateStatus {
+  std::string calls;  // create | spans | other
+  double per_second = 0;
+};
+
 struct DestinationStatus {
   std::string name;
   std::string kind;  // databricks | mlflow | otlp | local
@@ -70,6 +76,9 @@ struct DestinationStatus {
   double lag_s = 0;  // age of the oldest record not settled
   std::uint64_t retries = 0;
   std::uint64_t requests = 0;
+  std::uint32_t concurrency = 0;         // the most requests at one time, as it is now
+  std::vector<LearnedRateStatus> rates;  // those that are known
+  std::uint64_t rate_refusals = 0;       // answers with 429
   std::uint64_t truncated_spans = 0;  // since the start: too large by themselves, delivered with a part cut
   std::uint64_t too_large_spans = 0;  // since the start: the same, set aside as dead letters
   std::uint64_t dead_letters = 0;

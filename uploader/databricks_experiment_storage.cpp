@@ -67,8 +67,8 @@ asio::awaitable<std::expected<TraceOutcome, Verdict>> ExperimentStorageDelivery:
 // The trace as it is there. done: also when it is not, `known` is empty then.
 asio::awaitable<Verdict> ExperimentStorageDelivery::look(Upload& upload) {
   upload.known.reset();
-  upload.seen = Clock::now();
   Verdict verdict = co_await calls_.trace_info(upload.gathered.trace.id);
+  upload.seen = verdict.sent;
   if (verdict.action == Action::not_found) co_return of(Action::done);
   if (verdict.action != Action::done) co_return verdict;
   auto known = mlflow::parse_trace_info(verdict.response.body);
@@ -108,8 +108,8 @@ asio::awaitable<Verdict> ExperimentStorageDelivery::tell(Upload& upload) {
 
 asio::awaitable<Verdict> ExperimentStorageDelivery::tell(Upload& upload, const mlflow::TraceInfo& info,
                                                          mlflow::WithTags tags) {
-  upload.seen = Clock::now();
   Verdict verdict = co_await start_trace(info, upload.experiment, tags);
+  upload.seen = verdict.sent;
   if (verdict.action != Action::done) co_return verdict;
   upload.tags_told |= tags == mlflow::WithTags::yes;
   auto known = mlflow::parse_trace_info(verdict.response.body);

@@ -43,6 +43,10 @@ class Gate {
 
   void stop();
   [[nodiscard]] bool open() const { return !closed_; }
+  // Whether the gate has neither closed nor opened since this pass was had.
+  [[nodiscard]] bool is_current(Pass pass) const { return pass.opening == opening_; }
+  // When it is closed: when the probe goes.
+  [[nodiscard]] std::chrono::steady_clock::time_point probe_at() const { return probe_at_; }
 
  private:
   void close_for(std::chrono::milliseconds wait);

@@ -77,6 +77,12 @@ void Health::fill(DestinationStatus& status) const {
   status.name = destination_;
   status.requests = requests;
   status.retries = retries;
+  status.concurrency = concurrency;
+  status.rates.clear();
+  for (std::size_t i = 0; i < kCalls; ++i)
+    if (const double rate = rates[i]; rate > 0)
+      status.rates.push_back({std::string(uploader::name(static_cast<Calls>(i))), rate});
+  status.rate_refusals = rate_refusals;
   status.truncated_spans = truncated_spans;
   status.too_large_spans = too_large_spans;
   status.dead_letters = dead_letters;

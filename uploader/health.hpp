@@ -2,6 +2,7 @@
 // any.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "model/status.hpp"
+#include "uploader/calls.hpp"
 
 namespace spanferry::uploader {
 
@@ -26,6 +28,11 @@ class Health {
   std::atomic<std::uint64_t> requests{0}, retries{0}, dead_letters{0}, delivered_traces{0};
   // Spans that were too large by themselves: delivered with attributes cut, or dead letters.
   std::atomic<std::uint64_t> truncated_spans{0}, too_large_spans{0};
+  // How fast requests go (pace.hpp): the most at one time, as it is now; by kind of calls, requests a second,
+  // 0 where no limit is known; refusals (429).
+  std::atomic<std::uint32_t> concurrency{0};
+  std::array<std::atomic<double>, kCalls> rates{};
+  std::atomic<std::uint64_t> rate_refusals{0};
   std::atomic<bool> proven = false;  // it has worked since the start
 
   [[nodiscard]] DestinationState state() const;

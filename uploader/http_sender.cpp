@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kSpareConnections = 4;  // beside the batches: look-ups
 constexpr milliseconds kConnectTimeout{5000};
+constexpr milliseconds kAfterRefusal{1000};  // for the rate, where the far side does not say how long
 
 }  // namespace
 
@@ -45,14 +46,17 @@ HttpSender::HttpSender(asio::io_context& io, const DestinationSettings& settings
       client_(io, net::TlsSettings{settings.ca_file, settings.client_certificate, settings.client_key},
               "spanferry/" SPANFERRY_VERSION, settings.concurrency + kSpareConnections),
       gate_(io, tuning.retry),
+      pace_(io, settings.concurrency, tuning.retry),
       pause_backoff_(tuning.pause, uniform_random),
       sleeps_(io),
       unpaused_(io) {
+  health_.concurrency = static_cast<std::uint32_t>(pace_.limit());
   if (!settings.client_id.empty()) access_token_.emplace(io, settings, client_);
 }
 
 void HttpSender::stop() {
   gate_.stop();
+  pace_.stop();
   sleeps_.stop();
   unpaused_.stop();
   if (access_token_) access_token_->stop();
@@ -104,31 +108,56 @@ asio::awaitable<Verdict> HttpSender::send(Surface surface, std::function<net::Ht
       attempt.verdict.action = Action::again;
       co_return std::move(attempt.verdict);
     }
-    const auto pass = co_await gate_.enter();
-    if (!pass) co_return Verdict{};
-    attempt.pass = *pass;
-    const auto credential = co_await credential_for(surface);
-    if (!credential) {
-      judge_no_credential(attempt, credential.error());
-      if (attempt.final) co_return std::move(attempt.verdict);
-      continue;
-    }
-    ++health_.requests;
-    if (again) ++health_.retries;
-    net::HttpRequest request = make();
-    prepare(request, surface, *credential);
-    attempt.method = request.method;
-    attempt.url = request.url;
-    auto answer = co_await client_.perform(std::move(request));
-    if (answer)
-      judge_answer(attempt, *std::move(answer), *credential);
-    else
-      judge_failure(attempt, answer.error());
-    if (attempt.in_doubt) co_await judge_doubt(attempt, *credential);
+    if (!co_await try_once(attempt, make(), again)) co_return Verdict{};
     if (attempt.final) co_return std::move(attempt.verdict);
     if (attempt.wait && !co_await sleeps_.sleep(alone.next(attempt.wait))) co_return Verdict{};
     attempt.wait.reset();
   }
+}
+
+// False: stopped before it went.
+asio::awaitable<bool> HttpSender::try_once(Attempt& attempt, net::HttpRequest request, bool again) {
+  const auto turn = co_await pace_.turn(calls_of(attempt.surface, request));
+  if (!turn) co_return false;
+  const auto pass = co_await gate_.enter();
+  if (!pass) co_return false;
+  attempt.pass = *pass;
+  const auto credential = co_await credential_for(attempt.surface);
+  if (!credential) {
+    pace_.ended(*turn, Pace::End::not_known);
+    judge_no_credential(attempt, credential.error());
+    co_return true;
+  }
+  ++health_.requests;
+  if (again) ++health_.retries;
+  prepare(request, attempt.surface, *credential);
+  attempt.method = request.method;
+  attempt.url = request.url;
+  attempt.verdict.sent = steady_clock::now();
+  auto answer = co_await client_.perform(std::move(request));
+  end_turn(*turn, answer);
+  if (answer)
+    judge_answer(attempt, *std::move(answer), *credential);
+  else
+    judge_failure(attempt, answer.error());
+  if (attempt.in_doubt) co_await judge_doubt(attempt, *credential);
+  co_return true;
+}
+
+void HttpSender::end_turn(const Pace::Turn& turn,
+                          const std::expected<net::HttpResponse, net::TransportError>& answer) {
+  using enum Pace::End;
+  if (!answer) {
+    pace_.ended(turn, answer.error().failure == net::TransportFailure::timeout ? too_many : not_known);
+  } else if (answer->status == 429) {
+    ++health_.rate_refusals;
+    pace_.ended(turn, too_fast, allowed_wait(*answer).value_or(kAfterRefusal));
+  } else {
+    const bool overloaded = answer->status == 408 || answer->status == 503 || answer->status == 504;
+    pace_.ended(turn, overloaded ? too_many : taken);
+  }
+  health_.concurrency = static_cast<std::uint32_t>(pace_.limit());
+  for (std::size_t i = 0; i < kCalls; ++i) health_.rates[i] = pace_.rate(static_cast<Calls>(i));
 }
 
 void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, const Credential& credential) {
@@ -144,7 +173,14 @@ void HttpSender::judge_answer(Attempt& attempt, net::HttpResponse response, cons
       in_trouble(attempt, DestinationState::retrying, reason, asked);
       return;
     case Ruling::rate_limited:
-      in_trouble(attempt, DestinationState::rate_limited, reason, asked.value_or(milliseconds(1000)));
+      if (attempt.surface == Surface::storage) {
+        in_trouble(attempt, DestinationState::rate_limited, reason, asked.value_or(kAfterRefusal));
+        return;
+      }
+      // It answers, after all: the others go on.
+      rate_reason_ = reason;
+      health_.note_error(reason);
+      works(attempt.pass);
       return;
     case Ruling::auth:
       judge_refusal(attempt, reason, credential);
@@ -300,7 +336,12 @@ void HttpSender::works(Gate::Pass pass) {
   if (!gate_.succeeded(pass)) return;
   trouble_since_.reset();
   pause_backoff_.succeeded();
-  if (pauses_ == 0) health_.works();
+  if (pauses_ > 0) return;
+  if (!pace_.is_held()) {
+    health_.works();
+  } else if (health_.state() != DestinationState::rate_limited) {
+    health_.enter(DestinationState::rate_limited, rate_reason_);
+  }
 }
 
 void HttpSender::in_trouble(Attempt& attempt, DestinationState state, std::string reason,

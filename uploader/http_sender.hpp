@@ -12,6 +12,7 @@
 #include "uploader/access_token.hpp"
 #include "uploader/credential.hpp"
 #include "uploader/gate.hpp"
+#include "uploader/pace.hpp"
 #include "uploader/sender.hpp"
 #include "uploader/verdict.hpp"
 #include "uploader/waits.hpp"
@@ -42,6 +43,8 @@ class HttpSender final : public Sender {
   boost::asio::awaitable<bool> pause_config(std::string reason,
                                             std::function<boost::asio::awaitable<bool>()> probe) override;
   Health& health() override { return health_; }
+  [[nodiscard]] bool has_room() const override { return pace_.has_room(); }
+  void listen(std::function<void()> when_room) override { pace_.listen(std::move(when_room)); }
 
   // One try of a request that only reads: past the gate and without a verdict, so that it neither waits for
   // what is delivered nor changes anything for it. Within request.timeout, but for the time it takes to have
@@ -54,8 +57,10 @@ class HttpSender final : public Sender {
  private:
   struct Attempt;
 
+  boost::asio::awaitable<bool> try_once(Attempt& attempt, net::HttpRequest request, bool again);
   boost::asio::awaitable<std::expected<Credential, CredentialFailure>> credential_for(Surface surface);
   void prepare(net::HttpRequest& request, Surface surface, const Credential& credential) const;
+  void end_turn(const Pace::Turn& turn, const std::expected<net::HttpResponse, net::TransportError>& answer);
   void judge_answer(Attempt& attempt, net::HttpResponse response, const Credential& credential);
   boost::asio::awaitable<void> judge_doubt(Attempt& attempt, const Credential& credential);
   void judge_refusal(Attempt& attempt, const std::string& reason, const Credential& credential);
@@ -77,6 +82,8 @@ class HttpSender final : public Sender {
   net::HttpClient client_;
   std::optional<AccessToken> access_token_;  // of a service principal
   Gate gate_;
+  Pace pace_;
+  std::string rate_reason_;  // of the last refusal for the rate
   net::Backoff pause_backoff_;
   Sleeps sleeps_;
   Event unpaused_;

@@ -3,6 +3,7 @@
 // callers see verdicts.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -63,7 +64,8 @@ struct Verdict {
   // A 500 that may as well be an outage: nothing was accepted since this request was first tried. Do not make
   // a dead letter of it yet, send it again (a few times).
   bool unproven = false;
-  net::HttpResponse response;  // for done
+  std::chrono::steady_clock::time_point sent{};  // when the last try went
+  net::HttpResponse response;                    // for done
 };
 
 // What is forbidden to us is held, by a caller who can hold a route.
@@ -90,6 +92,10 @@ class Sender {
   // elsewhere, none configured.
   virtual boost::asio::awaitable<bool> pause_config(std::string reason,
                                                     std::function<boost::asio::awaitable<bool>()> probe) = 0;
+  // Whether a trace that begins now would find few others waiting for their turn; `when_room`, of one
+  // listener, is called when that changes from no to yes.
+  [[nodiscard]] virtual bool has_room() const = 0;
+  virtual void listen(std::function<void()> when_room) = 0;
   virtual Health& health() = 0;
 };
 

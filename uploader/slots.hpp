@@ -1,5 +1,5 @@
-// Bounded concurrency: as many holders at once as there are slots, the others in the order they came.
-// One thread.
+// Bounded concurrency: as many holders at once as there are slots, the others in the order they came. There
+// may be more or fewer slots later; nobody loses one. One thread.
 #pragma once
 
 #include <cstddef>
@@ -38,12 +38,12 @@ class Slot {
 // Outlives its slots and those who wait for one.
 class Slots {
  public:
-  Slots(boost::asio::io_context& io, std::size_t count) : io_(io), free_(count), count_(count) {}
+  Slots(boost::asio::io_context& io, std::size_t count) : io_(io), count_(count) {}
 
   boost::asio::awaitable<Slot> acquire() {
     if (stopped_) co_return Slot{};
-    if (free_ > 0 && waiting_.empty()) {
-      --free_;
+    if (in_use_ < count_ && waiting_.empty()) {
+      ++in_use_;
       co_return Slot{this};
     }
     Waiter waiter{boost::asio::steady_timer(io_, boost::asio::steady_timer::time_point::max())};
@@ -59,7 +59,11 @@ class Slots {
     stopped_ = true;
     for (Waiter* waiter : waiting_) waiter->timer.cancel();
   }
-  [[nodiscard]] std::size_t in_use() const { return count_ - free_; }
+  void set_count(std::size_t count) {
+    count_ = count;
+    hand_out();
+  }
+  [[nodiscard]] std::size_t in_use() const { return in_use_; }
 
  private:
   friend class Slot;
@@ -69,20 +73,23 @@ class Slots {
   };
 
   void give_back() {
-    if (waiting_.empty() || stopped_) {
-      ++free_;
-      return;
+    --in_use_;
+    hand_out();
+  }
+  // Handed over directly, so that nobody who comes now can take it.
+  void hand_out() {
+    while (in_use_ < count_ && !waiting_.empty() && !stopped_) {
+      Waiter* next = waiting_.front();
+      waiting_.pop_front();
+      ++in_use_;
+      next->granted = true;
+      next->timer.cancel();
     }
-    // Handed over directly, so that nobody who comes now can take it.
-    Waiter* next = waiting_.front();
-    waiting_.pop_front();
-    next->granted = true;
-    next->timer.cancel();
   }
 
   boost::asio::io_context& io_;
-  std::size_t free_;
-  const std::size_t count_;
+  std::size_t count_;
+  std::size_t in_use_ = 0;
   bool stopped_ = false;
   std::list<Waiter*> waiting_;
 };

@@ -34,8 +34,6 @@ constexpr std::size_t kMaxOpenTraces = 10'000;
 constexpr Seq kMaxAheadRecords = 16'384;
 constexpr std::size_t kReadBytes = 1U << 20;
 constexpr std::size_t kReadRecords = 256;
-// Traces are gathered while those under way take less than this, so that it is exceeded by one at most.
-constexpr std::size_t kMaxBytesUnderWay = 32U << 20;
 constexpr milliseconds kAfterError{1000};
 constexpr milliseconds kNotReady{50};
 constexpr int kMaxNotReady = 64;
@@ -64,6 +62,7 @@ class TraceTrack final : public Track {
         cursor_(cursor),
         delivery_(std::move(delivery)),
         concurrency_(std::max<std::size_t>(1, context.settings.concurrency)),
+        max_bytes_(gathered_bytes_limit(context.settings)),
         assembler_(context.settings.assemble, kMaxOpenTraces),
         gatherer_(context.spool, cursor),
         parking_(context, cursor),
@@ -76,6 +75,7 @@ class TraceTrack final : public Track {
         sleeps_(context.io),
         due_(context.io),
         remembered_(context.io, asio::steady_timer::time_point::max()) {
+    context.sender.listen([this] { changed_.notify(); });
     if (context.routes == nullptr) return;
     context.routes->listen([this] {
       parking_.look();
@@ -220,7 +220,7 @@ class TraceTrack final : public Track {
   // traces under way
 
   [[nodiscard]] bool has_room() const {
-    return under_way_ < concurrency_ && bytes_under_way_ < kMaxBytesUnderWay;
+    return under_way_ < concurrency_ && bytes_under_way_ < max_bytes_ && context_.sender.has_room();
   }
 
   void launch() {
@@ -381,6 +381,7 @@ class TraceTrack final : public Track {
   spool::Cursor& cursor_;
   const std::unique_ptr<TraceDelivery> delivery_;
   const std::size_t concurrency_;
+  const std::uint64_t max_bytes_;  // under way
   Assembler assembler_;
   TraceGatherer gatherer_;
   TraceParking parking_;

@@ -3,6 +3,8 @@
 // delivery's business.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +40,12 @@ class TraceDelivery {
   }
   virtual void stop() = 0;  // ends its own waits
 };
+
+// Traces are gathered while the payloads of those under way take less than this, so that it is exceeded by
+// one trace at most.
+inline std::uint64_t gathered_bytes_limit(const DestinationSettings& settings) {
+  return std::min<std::uint64_t>(32ULL << 20, 8 * settings.max_batch_bytes);
+}
 
 // `cursor_name`: whose progress it is. `spans_are_ours`: refused spans are set aside; else they are only
 // logged, because another track of the destination has the spans. Null when the spool has no such cursor.

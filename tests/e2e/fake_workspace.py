@@ -62,6 +62,7 @@ CONFIG = {
     "search_pending_polls": 0,  # long-running search: this many polls before done
     "uc_read_dedupe": True,  # batchGet shows one row a span id (rows are still counted)
     "requests_per_s": 0,  # 429 + Retry-After above this (0: no limit)
+    "creations_per_s": 0,  # the same of StartTraces alone
     # what no client shows, each way it may be
     "bad_pat_status": 403, "expired_oauth_status": 401,  # either may be the other
     "assessment_ids": "caller",  # or "server": the ids are made there, whatever the request says
@@ -101,7 +102,7 @@ class State:
         self.counts = Counter()
         self.started = {}  # trace id -> when it was there first
         self.writes = {}  # trace key -> Counter of start_trace, upload, v4_info, spans
-        self.sign_key, self.window = uuid.uuid4().bytes, [0, 0]
+        self.sign_key, self.windows = uuid.uuid4().bytes, {}
 
     def note(self, key, what, n=1):
         self.counts[what] += n
@@ -660,6 +661,15 @@ def authenticate(s, r):
         raise ApiError(s.config["expired_oauth_status"], "UNAUTHENTICATED", "Access token is expired or invalid.", {"WWW-Authenticate": 'Bearer realm="DatabricksRealm"'})
     raise ApiError(s.config["bad_pat_status"], "PERMISSION_DENIED", "Invalid access token.")
 
+def limit_rate(s, key):
+    if not s.config[key]:
+        return
+    now = int(time.time())
+    second, count = s.windows.get(key, (now, 0))
+    s.windows[key] = (now, count + 1 if second == now else 1)
+    if s.windows[key][1] > s.config[key]:
+        raise ApiError(429, "REQUEST_LIMIT_EXCEEDED", "Rate limit exceeded", {"Retry-After": "1"})
+
 def storage(s, r):
     path = unquote(r.path[len("/__storage__/"):])
     write, expires = r.query.get("w"), int(r.query.get("expires") or 0)
@@ -842,11 +852,9 @@ class Handler(BaseHTTPRequestHandler):
             authenticate(s, r)
             if s.config["max_body_bytes"] and len(r.raw) > s.config["max_body_bytes"]:
                 raise ApiError(413, "MAX_REQUEST_SIZE_EXCEEDED", f"The request is larger than {s.config['max_body_bytes']} bytes")
-            if s.config["requests_per_s"]:
-                now = int(time.time())
-                s.window = [now, s.window[1] + 1] if s.window[0] == now else [now, 1]
-                if s.window[1] > s.config["requests_per_s"]:
-                    raise ApiError(429, "REQUEST_LIMIT_EXCEEDED", "Rate limit exceeded", {"Retry-After": "1"})
+            limit_rate(s, "requests_per_s")
+            if (r.method, r.path) == ("POST", "/api/3.0/mlflow/traces"):
+                limit_rate(s, "creations_per_s")
             for method, pattern, fn in ROUTES:
                 m = pattern.match(r.path)
                 if m and re.fullmatch(method, r.method):

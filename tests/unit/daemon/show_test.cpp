@@ -58,6 +58,11 @@ TEST(Status, SaysWhenSpansAreRefused) {
               HasSubstr("REFUSING  new spans: max_bytes"));
 }
 
+TEST(Status, TellsHowFastADestinationTakesWhat) {
+  EXPECT_THAT(*show_status(R"({"destinations":[{"name":"w","rates":{"create":193.6}}]})"),
+              HasSubstr("takes 194 requests a second (create), as its refusals have shown"));
+}
+
 TEST(Status, BearsAnAnswerThatIsNone) {
   EXPECT_FALSE(show_status("<html>"));
   EXPECT_TRUE(show_status("{}"));

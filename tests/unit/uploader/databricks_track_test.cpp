@@ -30,6 +30,19 @@ TEST_F(DatabricksTrack, ATraceOfSeveralRecordsBecomesOneInfoThenOneFile) {
   EXPECT_EQ(settled()[Outcome::delivered], 3U);
 }
 
+TEST_F(DatabricksTrack, BeginsNoTraceWhileOthersWaitForTheirTurn) {
+  append({trace_span(1, 1, 0)});
+  workspace.room = false;
+  start();
+  io.restart();
+  io.run_for(std::chrono::milliseconds(50));
+  EXPECT_THAT(workspace.calls, SizeIs(0));
+  workspace.room = true;
+  workspace.tell_of_room();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(1));
+}
+
 TEST_F(DatabricksTrack, EachTraceOfASharedRecordGoesByItself) {
   append({trace_span(1, 1, 0), trace_span(2, 1, 0), trace_span(3, 1, 0), trace_span(2, 2, 1)});
   start();

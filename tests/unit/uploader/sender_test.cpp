@@ -140,6 +140,60 @@ TEST_F(SenderTest, WaitsAsLongAsItIsAskedTo) {
   EXPECT_LT(took, std::chrono::seconds(5));
 }
 
+TEST_F(SenderTest, HoldsCallsOfTheKindThatIsRefusedForTheRateAndGoesOnWithTheOthers) {
+  SenderTuning tuning = quick();
+  tuning.longest_retry_after = milliseconds(300);
+  make(tuning);
+  int refusals = 0;
+  server.set_script([&](const Received& r) {
+    if (r.target != "/api/3.0/mlflow/traces") return Answer{};
+    if (++refusals > 1) return Answer{.body = R"({"trace":{"trace_info":{}}})"};
+    return Answer{.status = 429, .headers = {{"retry-after", "3600"}}, .body = "too fast"};
+  });
+  const auto start_trace = [this] {
+    net::HttpRequest request;
+    request.url = settings.url + "/api/3.0/mlflow/traces";
+    return request;
+  };
+  const auto began = std::chrono::steady_clock::now();
+  std::optional<Verdict> started;
+  asio::co_spawn(io, sender->send(Surface::databricks_api, start_trace),
+                 [&](const std::exception_ptr&, Verdict v) { started = std::move(v); });
+  ASSERT_TRUE(run_until(io, [&] { return status().state == DestinationState::rate_limited; }));
+  EXPECT_EQ(status().reason, "HTTP 429: too fast");
+  EXPECT_EQ(send(Surface::databricks_api).action, Action::done);
+  EXPECT_FALSE(started.has_value());
+  EXPECT_EQ(status().state, DestinationState::rate_limited);
+  EXPECT_EQ(run(io, sender->open()), true);
+  ASSERT_TRUE(run_until(io, [&] { return started.has_value(); }));
+  EXPECT_EQ(started->action, Action::done);
+  EXPECT_GE(started->sent, began + milliseconds(300));  // when its last try went
+  EXPECT_EQ(status().state, DestinationState::ok);
+  EXPECT_EQ(status().rate_refusals, 1U);
+}
+
+TEST_F(SenderTest, OpensTheGateWhenTheProbeIsRefusedForTheRate) {
+  answer({{.status = 503}, {.status = 429, .headers = {{"retry-after", "0"}}}});
+  EXPECT_EQ(send().action, Action::done);
+  EXPECT_EQ(status().retries, 2U);
+  EXPECT_EQ(status().state, DestinationState::ok);
+}
+
+TEST_F(SenderTest, HalvesWhatMayBeUnderWayOnceForABurstThatIsRefused) {
+  make();
+  EXPECT_EQ(status().concurrency, 8U);
+  int requests = 0, done = 0;
+  server.set_script([&](const Received&) { return Answer{.status = ++requests <= 8 ? 503 : 200}; });
+  for (int i = 0; i < 8; ++i)
+    asio::co_spawn(io, sender->send(Surface::otlp, post()),
+                   [&](const std::exception_ptr&, const Verdict&) { ++done; });
+  ASSERT_TRUE(run_until(io, [&] { return requests >= 8; }));
+  ASSERT_TRUE(run_until(io, [&] { return status().concurrency != 8; }));
+  EXPECT_EQ(status().concurrency, 4U);
+  ASSERT_TRUE(run_until(io, [&] { return done == 8; }));
+  EXPECT_GE(status().concurrency, 4U);
+}
+
 TEST_F(SenderTest, GivesUpOnA500AfterThreeTriesAndSaysThatNothingProvesIt) {
   server.set_script([](const Received&) { return Answer{.status = 500, .body = "int too large"}; });
   const Verdict verdict = send();

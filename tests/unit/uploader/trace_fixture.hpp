@@ -47,15 +47,20 @@ class FakeWorkspace final : public uploader::Sender {
 
   boost::asio::awaitable<Verdict> send(Surface surface, std::function<net::HttpRequest()> make,
                                        uploader::Scope /*scope*/, uploader::Tries /*tries*/) override {
+    const auto sent = std::chrono::steady_clock::now();
     const net::HttpRequest request = make();
     Call call{surface, request.method + " " + request.url, {}};
     for (const auto& piece : request.body) call.body += *piece;
     if (on_its_way) co_await on_its_way();
     calls.push_back(call);
     if (intervene) {
-      if (auto verdict = intervene(call)) co_return *std::move(verdict);
+      if (auto verdict = intervene(call)) {
+        verdict->sent = sent;
+        co_return *std::move(verdict);
+      }
     }
     Verdict verdict = serve(call);
+    verdict.sent = sent;
     if (on_its_way) co_await on_its_way();
     co_return verdict;
   }
@@ -68,6 +73,8 @@ class FakeWorkspace final : public uploader::Sender {
     }
     co_return false;
   }
+  [[nodiscard]] bool has_room() const override { return room; }
+  void listen(std::function<void()> when_room) override { tell_of_room = std::move(when_room); }
   uploader::Health& health() override { return health_; }
 
   // Calls whose "METHOD URL" holds `text`.
@@ -85,6 +92,8 @@ class FakeWorkspace final : public uploader::Sender {
   }
 
   std::function<std::optional<Verdict>(const Call&)> intervene;
+  bool room = true;
+  std::function<void()> tell_of_room;
   std::function<boost::asio::awaitable<void>()> on_its_way;  // of a request, and of its answer
   std::vector<Call> calls;
   std::vector<std::string> pauses;

@@ -1,0 +1,188 @@
+// A sender that always has more to send, against far sides that count in different ways; simulated time.
+#include "uploader/learned_rate.hpp"
+
+#include <cmath>
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include <gtest/gtest.h>
+
+namespace spanferry::uploader {
+namespace {
+
+using Time = LearnedRate::Time;
+using std::chrono::duration;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kStep{1}, kRoundTrip{50};
+
+// True: it takes the request that comes now.
+using FarSide = std::function<bool(Time)>;
+
+FarSide by_whole_seconds(const double& limit) {
+  return [&limit, second = std::int64_t{-1}, taken = 0.0](Time now) mutable {
+    const auto this_second = std::chrono::floor<seconds>(now.time_since_epoch()).count();
+    if (this_second != std::exchange(second, this_second)) taken = 0;
+    return ++taken <= limit;
+  };
+}
+
+FarSide by_bucket(const double& limit) {
+  return [&limit, tokens = limit, last = Time{}](Time now) mutable {
+    tokens = std::min(limit, tokens + duration<double>(now - last).count() * limit);
+    last = now;
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
+  };
+}
+
+class Simulation {
+ public:
+  Simulation(FarSide far_side, std::size_t concurrency)
+      : far_side_(std::move(far_side)), concurrency_(concurrency) {}
+
+  struct Seen {
+    int taken = 0, refused = 0, refusals = 0;  // refusals: bursts of them
+  };
+  Seen run(duration<double> time) {
+    Seen seen;
+    const Time until = now_ + std::chrono::duration_cast<milliseconds>(time);
+    for (; now_ < until; now_ += kStep) {
+      while (!under_way_.empty() && under_way_.front().answer <= now_) {
+        const Sent one = under_way_.front();
+        under_way_.pop_front();
+        one.is_taken ? ++seen.taken : ++seen.refused;
+        if (one.is_taken) {
+          rate.accepted(now_);
+        } else if (one.sent >= paused_until_) {
+          ++seen.refusals;
+          rate.refused(now_, seconds(1));
+          paused_until_ = now_ + seconds(1);
+          turn_.reset();
+        }
+      }
+      while (now_ >= paused_until_ && under_way_.size() < concurrency_) {
+        if (!turn_) turn_ = rate.reserve(now_);
+        if (*turn_ > now_) break;
+        turn_.reset();
+        under_way_.push_back({now_, now_ + kRoundTrip, far_side_(now_ + kRoundTrip / 2)});
+      }
+    }
+    return seen;
+  }
+
+  LearnedRate rate;
+
+ private:
+  struct Sent {
+    Time sent, answer;
+    bool is_taken;
+  };
+  const FarSide far_side_;
+  const std::size_t concurrency_;
+  std::deque<Sent> under_way_;
+  Time now_{std::chrono::hours(1) + milliseconds(300)};  // in the middle of a second
+  Time paused_until_{};
+  std::optional<Time> turn_;
+};
+
+TEST(LearnedRate, HoldsNobodyBackBeforeTheFirstRefusal) {
+  LearnedRate rate;
+  const Time now{seconds(10)};
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(rate.reserve(now), now);
+  EXPECT_FALSE(rate.per_second());
+}
+
+TEST(LearnedRate, LearnsNothingFromRefusalsOfEverything) {
+  double limit = 0;
+  Simulation closed(by_whole_seconds(limit), 8);
+  EXPECT_GE(closed.run(seconds(60)).refusals, 50);  // one a pause
+  EXPECT_FALSE(closed.rate.per_second());
+  limit = 100;
+  Simulation sim(by_whole_seconds(limit), 8);
+  sim.run(seconds(30));
+  limit = 0;
+  sim.run(seconds(600));
+  limit = 100;
+  EXPECT_GE(sim.run(seconds(10)).taken, 0.5 * limit * 10);
+}
+
+class LearnedRateAt : public ::testing::TestWithParam<double> {};
+
+TEST_P(LearnedRateAt, UsesALimitOfWholeSecondsWithinFivePercentAndIsSeldomRefused) {
+  const double limit = GetParam();
+  Simulation sim(by_whole_seconds(limit), 64);
+  const auto first = sim.run(seconds(60));
+  EXPECT_GE(first.taken, 0.90 * limit * 60);
+  const auto later = sim.run(seconds(600));
+  EXPECT_GE(later.taken, 0.95 * limit * 600);
+  EXPECT_LE(later.refusals, 600 / 30);
+  EXPECT_LE(later.refused, 0.005 * later.taken);
+}
+
+TEST_P(LearnedRateAt, UsesALimitThatLetsBurstsThroughWithinFivePercentAndIsSeldomRefused) {
+  const double limit = GetParam();
+  Simulation sim(by_bucket(limit), 64);
+  const auto first = sim.run(seconds(60));
+  EXPECT_GE(first.taken, 0.90 * limit * 60);
+  const auto later = sim.run(seconds(600));
+  EXPECT_GE(later.taken, 0.95 * limit * 600);
+  EXPECT_LE(later.refusals, 600 / 30);
+  EXPECT_LE(later.refused, 0.005 * later.taken);
+}
+
+INSTANTIATE_TEST_SUITE_P(Limits, LearnedRateAt, ::testing::Values(25, 200, 700));
+
+TEST(LearnedRate, FollowsALimitThatIsLoweredAndOneThatIsRaised) {
+  double limit = 200;
+  Simulation sim(by_whole_seconds(limit), 64);
+  sim.run(seconds(60));
+  limit = 50;
+  const auto lowered = sim.run(seconds(60));
+  EXPECT_GE(lowered.taken, 0.8 * limit * 60);
+  EXPECT_LE(lowered.refusals, 8);
+  limit = 200;
+  sim.run(seconds(400));
+  EXPECT_GE(sim.run(seconds(60)).taken, 0.9 * limit * 60);
+}
+
+TEST(LearnedRate, ForgetsALimitThatIsNoMore) {
+  double limit = 100;
+  Simulation sim(by_whole_seconds(limit), 64);
+  sim.run(seconds(30));
+  ASSERT_TRUE(sim.rate.per_second());
+  limit = 1e9;
+  EXPECT_EQ(sim.run(seconds(900)).refused, 0);
+  EXPECT_FALSE(sim.rate.per_second());
+}
+
+TEST(LearnedRate, DoesNotRiseByWhatDoesNotUseIt) {
+  double limit = 100;
+  Simulation sim(by_whole_seconds(limit), 64);
+  sim.run(seconds(120));
+  const double before = sim.rate.per_second().value_or(0);
+  Time now{std::chrono::hours(3)};
+  for (int i = 0; i < 3600; ++i) {
+    now += seconds(1);
+    for (int n = 0; n < 3; ++n) EXPECT_LE(sim.rate.reserve(now), now);
+  }
+  EXPECT_NEAR(sim.rate.per_second().value_or(0), before, 0.01 * before);
+}
+
+TEST(LearnedRate, SendsNoBurstAfterAStandstill) {
+  LearnedRate rate;
+  Time now{seconds(100)};
+  for (int i = 0; i < 100; ++i) rate.accepted(now += milliseconds(10));
+  rate.refused(now, seconds(1));
+  now += seconds(30);
+  int at_once = 0;
+  while (rate.reserve(now) <= now) ++at_once;
+  EXPECT_GE(at_once, 2);
+  EXPECT_LE(at_once, 8);  // 50 ms of about 97 a second
+}
+
+}  // namespace
+}  // namespace spanferry::uploader
