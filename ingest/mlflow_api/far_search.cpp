@@ -8,6 +8,7 @@
 #include "ingest/mlflow_api/search_desk.hpp"
 #include "model/json_object.hpp"
 #include "model/json_writer.hpp"
+#include "model/mlflow_table.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -29,27 +30,13 @@ struct Asking {
 };
 using AskingPtr = std::shared_ptr<Asking>;
 
-void write_table(JsonWriter& json, std::string_view table) {
-  const auto first = std::min(table.find('.'), table.size());
-  const auto second = std::min(table.find('.', first + 1), table.size());
-  const auto part = [&](std::size_t from, std::size_t to) {
-    return from < table.size() ? table.substr(from, to - from) : std::string_view();
-  };
-  const bool has_prefix = second < table.size();
-  json.begin_object().field("type", has_prefix ? "UC_TABLE_PREFIX" : "UC_SCHEMA");
-  json.key(has_prefix ? "uc_table_prefix" : "uc_schema").begin_object();
-  json.field("catalog_name", part(0, first)).field("schema_name", part(first + 1, second));
-  if (has_prefix) json.field("table_prefix", part(second + 1, table.size()));
-  json.end_object().end_object();
-}
-
 // Nothing where the far side has none of the locations.
 std::string body_of(const Api& api, const SearchRequest& request, const std::string& page) {
   std::string body;
   JsonWriter json(body);
   json.begin_object().key("locations").begin_array();
   bool any = !request.tables.empty();
-  for (const std::string& table : request.tables) write_table(json, table);
+  for (const std::string& table : request.tables) mlflow::write_trace_location(json, {table, {}});
   for (const std::string& id : request.experiments) {
     const auto experiment = api.experiments.by_id(id);
     if (experiment && experiment->far_id.empty()) continue;  // it is not there yet

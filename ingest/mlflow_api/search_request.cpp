@@ -6,6 +6,7 @@
 
 #include "model/ids.hpp"
 #include "model/json_object.hpp"
+#include "model/mlflow_table.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -37,6 +38,14 @@ std::string table_of(const JsonObject& location, bool has_prefix) {
   return table;
 }
 
+Result<> add_table(const JsonObject& location, bool has_prefix, SearchRequest& request) {
+  std::string table = table_of(location, has_prefix);
+  if (!mlflow::is_location_path(table))
+    return refused("a location needs a catalog and a schema, and no name in it may hold a dot");
+  request.tables.push_back(std::move(table));
+  return {};
+}
+
 Result<> read_location(const std::string& json, SearchRequest& request) {
   const auto location = JsonObject::parse(json, "a location");
   if (!location) return std::unexpected(location.error());
@@ -50,11 +59,11 @@ Result<> read_location(const std::string& json, SearchRequest& request) {
   } else if (const auto* prefix = either(*location, "uc_table_prefix", "ucTablePrefix")) {
     const auto table = part(prefix);
     if (!table) return std::unexpected(table.error());
-    request.tables.push_back(table_of(*table, true));
+    return add_table(*table, true, request);
   } else if (const auto* schema = either(*location, "uc_schema", "ucSchema")) {
     const auto table = part(schema);
     if (!table) return std::unexpected(table.error());
-    request.tables.push_back(table_of(*table, false));
+    return add_table(*table, false, request);
   }
   return {};
 }

@@ -105,7 +105,8 @@ void link_table_location(Api& api, const Call& call, Reply reply) {
     experiment->tags.emplace_back(key, std::move(value));
   };
   set("mlflow.experiment.databricksTraceDestinationPath", names->path());
-  set("mlflow.experiment.databricksTraceSpanStorageTable", names->path() + "_otel_spans");
+  set("mlflow.experiment.databricksTraceSpanStorageTable",
+      mlflow::table_location(names->path(), {}).spans_table);
   api.experiments.put(*std::move(experiment), [reply = std::move(reply)](Result<> kept) mutable {
     reply(kept ? json_answer("{}") : answer_of(kept.error()));
   });

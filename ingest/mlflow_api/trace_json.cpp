@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include "model/mlflow_json.hpp"
+#include "model/mlflow_table.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -189,23 +190,8 @@ void write_trace_info_v4(JsonWriter& json, const LocalTrace& trace, std::string_
   const auto& info = trace.info;
   json.begin_object().field("trace_id", trace.id.hex());
   if (info.client_request_id) json.field("client_request_id", *info.client_request_id);
-  const auto first = std::min(location.find('.'), location.size());
-  const auto second = std::min(location.find('.', first + 1), location.size());
-  const auto part = [&](std::size_t from, std::size_t to) {
-    return from < location.size() ? location.substr(from, to - from) : std::string_view();
-  };
-  const bool has_prefix = second < location.size();
-  json.key("trace_location").begin_object();
-  json.field("type", has_prefix ? "UC_TABLE_PREFIX" : "UC_SCHEMA");
-  json.key(has_prefix ? "uc_table_prefix" : "uc_schema").begin_object();
-  json.field("catalog_name", part(0, first)).field("schema_name", part(first + 1, second));
-  if (has_prefix) {
-    json.field("table_prefix", part(second + 1, location.size()));
-    json.field("spans_table_name", fmt::format("{}_otel_spans", location));
-  } else {
-    json.field("otel_spans_table_name", fmt::format("{}.mlflow_experiment_trace_otel_spans", location));
-  }
-  json.end_object().end_object();
+  json.key("trace_location");
+  mlflow::write_trace_location(json, mlflow::table_location(location, {}));
   write_times(json, info);
   write_map(json, "trace_metadata", info.metadata);
   write_map(json, "tags", info.tags);

@@ -237,3 +237,16 @@ def test_an_mlflow_app_behind_the_daemon_reads_as_when_it_logs_there_itself(daem
     assert all(t.info.execution_duration >= 0 and t.info.request_time > 0 for t in traces)
     assert len(rows_in_tables(linked)) - rows_before == 4
     assert not linked.state.traces
+
+
+@pytest.mark.parametrize("location,table", [("main.genai", "main.genai.mlflow_experiment_trace_otel_spans"), (LOCATION, f"{LOCATION}_otel_spans")])
+def test_a_client_of_the_daemon_finds_the_table_of_a_trace(daemon, location, table):
+    d = daemon()
+    trace = os.urandom(16).hex()
+    info = {"trace_id": trace, "state": "OK", "request_time": "2026-01-01T00:00:00Z"}
+    path = f"/api/4.0/mlflow/traces/{location}/{trace}/info"
+    assert d.request(path, json.dumps(info).encode(), {"Content-Type": wire.JSON})[0] == 200
+    with reading.client("databricks", DATABRICKS_HOST=d.url, DATABRICKS_TOKEN="x", MLFLOW_DISABLE_TELEMETRY="true") as c:
+        (found,) = c.search_traces(locations=[location], include_spans=False)
+    place = found.info.trace_location
+    assert (place.uc_schema or place.uc_table_prefix).full_otel_spans_table_name == table

@@ -1,4 +1,5 @@
 // What the records of a trace come to when they are read here.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "ingest/mlflow_api/local_trace.hpp"
@@ -51,6 +52,26 @@ TEST(LocalTrace, OfSpansAloneSaysWhatItsServerWouldFindInThem) {
   EXPECT_EQ(trace.info.state, "OK");
   ASSERT_EQ(trace.spans.size(), 1U);
   EXPECT_EQ(trace.spans[0].name, "chat");
+}
+
+// A schema has the table's own name, to which its reader adds catalog and schema; a prefix has the full name.
+TEST(LocalTrace, NamesItsTableAsItsLocationHasIt) {
+  const auto written = [](std::string_view location) {
+    std::string out;
+    JsonWriter json(out);
+    LocalTrace trace;
+    trace.id = kId;
+    write_trace_info_v4(json, trace, location);
+    return out;
+  };
+  EXPECT_THAT(written("main.genai"),
+              testing::HasSubstr(R"("trace_location":{"type":"UC_SCHEMA","uc_schema":{"catalog_name":"main",)"
+                                 R"("schema_name":"genai",)"
+                                 R"("otel_spans_table_name":"mlflow_experiment_trace_otel_spans"}})"));
+  EXPECT_THAT(written("main.genai.app"),
+              testing::HasSubstr(R"({"type":"UC_TABLE_PREFIX","uc_table_prefix":{"catalog_name":"main",)"
+                                 R"("schema_name":"genai","table_prefix":"app",)"
+                                 R"("spans_table_name":"main.genai.app_otel_spans"}})"));
 }
 
 TEST(LocalTrace, OfAnOwnTraceInfoGetsNothingFromTheContext) {
