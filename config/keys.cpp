@@ -90,15 +90,16 @@ const std::array<Key, 23> kKeys{{
     {{"spool.max_bytes", Type::size, "", "min(10 GiB, half of the filesystem)",
       "What the spool may take on disk, everything included.", spool::kMinMaxBytes, 1024 * kTiB},
      [](Settings& s, const Value& v) { return s.spool.max_bytes = number(v), std::string(); }},
-    {{"spool.max_age", Type::duration, "0", "", "Spans older than this are dropped, counted. 0: never.", 0,
-      3650 * kDay},
+    {{"spool.max_age", Type::duration, "0", "",
+      "Spans older than this are dropped, counted; parked ones too. 0: never.", 0, 3650 * kDay},
      [](Settings& s, const Value& v) { return s.spool.max_age = seconds(v), std::string(); }},
     {{"spool.min_free_bytes", Type::size, "", "min(1 GiB, 5 % of the filesystem)",
       "What must stay free on the filesystem; below it the spool counts as full.", 0, 1024 * kTiB},
      [](Settings& s, const Value& v) { return s.spool.min_free_bytes = number(v), std::string(); }},
     {{"spool.when_full", Type::choice, "reject", "",
-      "`reject`: senders get 503 and keep their spans. `drop_oldest`: the oldest spans go, counted.", 0,
-      UINT64_MAX, "reject|drop_oldest"},
+      "`reject`: senders get 503 and keep their spans. `drop_oldest`: the oldest spans go, counted; of what "
+      "is parked too.",
+      0, UINT64_MAX, "reject|drop_oldest"},
      [](Settings& s, const Value& v) {
        return s.spool.when_full =
                   text(v) == "reject" ? spool::WhenFull::reject : spool::WhenFull::drop_oldest,
@@ -112,7 +113,8 @@ const std::array<Key, 23> kKeys{{
      [](Settings& s, const Value& v) { return s.spool.retain_age = seconds(v), std::string(); }},
     {{"spool.parked_max_bytes", Type::size, "", "a quarter of max_bytes",
       "What may wait apart from the log because a destination refuses its experiment for now; part of "
-      "spool.max_bytes. Beyond it senders of that experiment get 503.",
+      "spool.max_bytes. Beyond it senders of that experiment get 503, or, with `when_full: drop_oldest`, the "
+      "oldest of it goes.",
       kMiB, 1024 * kTiB},
      [](Settings& s, const Value& v) { return s.spool.parked_max_bytes = number(v), std::string(); }},
     {{"spool.dead_letter_max_bytes", Type::size, "256MiB", "",

@@ -52,11 +52,21 @@ Result<std::vector<Parked>> CursorImpl::parked_of(const TraceId& trace) {
   return read_range({.prefix = parked_prefix(name_, &trace), .after = {}, .max_bytes = SIZE_MAX});
 }
 
+// Two may have read the same part: whoever delivers it, and who drops what is parked for too long. The first
+// to settle it counts.
 void CursorImpl::settle_parked(std::vector<SettledParked> settled) {
   {
+    const auto store = log_.store->access();
     const std::scoped_lock lock(mutex_);
     for (auto& one : settled) {
-      if (!parking_.erase(parked_key(name_, one.key))) continue;
+      const std::string key = parked_key(name_, one.key);
+      const auto is_stored = [&] {
+        rocksdb::PinnableSlice value;
+        return !store || !store->db()
+                              .Get(rocksdb::ReadOptions(), store->family(Family::parked), key, &value)
+                              .IsNotFound();
+      };
+      if (!parking_.erase(key, is_stored)) continue;
       progress_.unpark({.records = 1, .spans = one.spans, .bytes = one.stored_bytes}, one.counts);
       add_dead_locked(std::move(one.dead));
       changed_locked();

@@ -40,6 +40,7 @@ void SpoolImpl::housekeep() {
                    ? std::min<std::size_t>(kUnreadHotBytes, settings_.memory.hot_bytes)
                    : settings_.memory.hot_bytes);
     shrink_dead_letters();
+    parked_dropper_.step();
     parked_is_full_ = cursors_.parked_bytes() >= parked_max_bytes_;
     if (!held_) keep_reserve_file(opening_.layout, settings_.min_free_bytes);
     lock.lock();

@@ -46,6 +46,11 @@ inline constexpr std::uint64_t kNoSpaceResumeBytes = 24ULL
                                                      << 20;    // free before we write to a disk that was full
 inline constexpr std::uint64_t kDiskGuardBytes = 16ULL << 20;  // less free: appends are not even tried
 inline constexpr std::uint64_t kDropStepBytes = 8ULL << 20;    // dropped at once by when_full: drop_oldest
+inline constexpr std::uint64_t kParkedStepBytes = 4ULL << 20;  // of what is parked, looked at in one go
+// What is parked is looked through for max_age so many times within it, but not more or less often than this.
+inline constexpr int kParkedLooks = 16;
+inline constexpr std::chrono::seconds kParkedLookMin{1};
+inline constexpr std::chrono::seconds kParkedLookMax{600};
 inline constexpr std::size_t kRocksLogBytes = 256U << 10;
 inline constexpr std::size_t kRocksLogFiles = 3;
 

@@ -36,11 +36,11 @@ void ParkedChanges::put(std::string key, std::shared_ptr<const std::string> valu
   changes_.insert_or_assign(std::move(key), std::move(value));
 }
 
-bool ParkedChanges::erase(const std::string& key) {
+bool ParkedChanges::erase(const std::string& key, const std::function<bool()>& is_stored) {
   const auto later = changes_.find(key);
   if (later != changes_.end()) return std::exchange(later->second, nullptr) != nullptr;
   const auto earlier = in_flight_.find(key);
-  if (earlier != in_flight_.end() && !earlier->second) return false;
+  if (earlier != in_flight_.end() ? earlier->second == nullptr : !is_stored()) return false;
   changes_.emplace(key, nullptr);
   return true;
 }

@@ -2,6 +2,7 @@
 // groups with the cursor's moves.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,8 +24,8 @@ using ParkedOps = std::map<std::string, std::shared_ptr<const std::string>, std:
 class ParkedChanges {
  public:
   void put(std::string key, std::shared_ptr<const std::string> value);
-  // False if it is on its way out already.
-  bool erase(const std::string& key);
+  // False if it is gone, or on its way out already. `is_stored` is asked where the changes do not tell.
+  bool erase(const std::string& key, const std::function<bool()>& is_stored);
   [[nodiscard]] bool empty() const { return changes_.empty(); }
   // Held in memory until the next sync.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }

@@ -64,7 +64,8 @@ SpoolImpl::SpoolImpl(const Settings& settings, const Internals& internals, std::
                 .boundary_at = [this](Seq seq) { return boundary_at(seq); },
                 .stored_bytes = [this] { return loop_.stored_bytes(); }}),
       quarantined_(recovered.damaged_wal_records),
-      parked_max_bytes_(settings.parked_max_bytes != 0 ? settings.parked_max_bytes : settings.max_bytes / 4) {
+      parked_max_bytes_(settings.parked_max_bytes != 0 ? settings.parked_max_bytes : settings.max_bytes / 4),
+      parked_dropper_(settings_, cursors_, parked_max_bytes_) {
   store_.set(std::move(recovered.store));
   for (auto& [name, stored] : recovered.cursors) add_cursor(name, std::move(stored));
   loop_.add(&values_);
@@ -147,7 +148,8 @@ Result<Boundary> SpoolImpl::reopen(bool no_space) {
 }
 
 void SpoolImpl::append(std::vector<Entry> entries, AppendHandler done) {
-  if (parked_is_full_ && any_route_held_)
+  // With drop_oldest the oldest of what is parked goes instead.
+  if (parked_is_full_ && any_route_held_ && settings_.when_full == WhenFull::reject)
     if (auto refusal = refusal_of(entries)) return done(std::unexpected(*std::move(refusal)));
   loop_.append(std::move(entries), std::move(done));
 }

@@ -17,6 +17,7 @@
 #include "spool/local_view.hpp"
 #include "spool/lock_file.hpp"
 #include "spool/log_place.hpp"
+#include "spool/parked_dropper.hpp"
 #include "spool/recovery.hpp"
 #include "spool/small_values.hpp"
 #include "spool/spool.hpp"
@@ -100,6 +101,7 @@ class SpoolImpl final : public Spool {
   Trimmer trimmer_;
   const std::uint64_t quarantined_;
   const std::uint64_t parked_max_bytes_;
+  ParkedDropper parked_dropper_;
   std::atomic<bool> parked_is_full_{false};
   std::mutex held_mutex_;  // guards held_routes_
   std::map<std::string, std::vector<Route>> held_routes_;

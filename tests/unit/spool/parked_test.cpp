@@ -270,5 +270,57 @@ TEST_F(ParkedTest, BeyondItsBudgetWhatIsForNobodyWhoIsWaitedForIsDropped) {
   expect(*c, 4, 0);
 }
 
+TEST_F(ParkedTest, WhatIsOlderThanMaxAgeIsDroppedWhoeverElseHasReadIt) {
+  settings.max_age = std::chrono::hours(1);
+  open();
+  auto* c = cursor("a");
+  auto* other = cursor("b");
+  fill(3);  // in 1970
+  ASSERT_TRUE(append(*spool, entry_of("new", {trace_of(4)}, 2)));
+  park(*c, 1, 2);
+  const auto read = c->parked_of(trace_of(1));
+  ASSERT_EQ(read->size(), 1U);
+  park(*c, 4, 4);
+  park(*other, 3, 3);
+  ASSERT_TRUE(eventually([&] { return c->parked().records == 1 && other->parked().records == 0; }));
+  EXPECT_EQ(seqs(*c), std::vector<Seq>{4});
+  EXPECT_EQ(c->accounting().settled[Outcome::dropped], 4U);
+  EXPECT_EQ(other->accounting().settled[Outcome::dropped], 2U);
+  const auto is_on_disk = [&] { return inspect(directory.path())->cursors[0].parked.records == 1; };
+  ASSERT_TRUE(eventually(is_on_disk));
+  // It was under way meanwhile.
+  settle(*c, read->front(), Outcome::delivered);
+  EXPECT_EQ(c->accounting().settled[Outcome::delivered], 0U);
+  EXPECT_EQ(c->parked().records, 1U);
+}
+
+TEST_F(ParkedTest, WithDropOldestTheOldestMakesRoomAndNobodyIsRefused) {
+  settings.parked_max_bytes = 2000;
+  settings.when_full = WhenFull::drop_oldest;
+  open();
+  auto* c = cursor("a");
+  const Route closed{"7", {}, {}};
+  spool->hold_routes("a", {closed});
+  // The newest trace stands first in the parked space.
+  for (Seq seq = 1; seq <= 8; ++seq) {
+    Entry entry = entry_of(text_payload(300, static_cast<unsigned>(seq)), {trace_of(100 - seq)}, 2);
+    entry.header.route = closed;
+    entry.header.received_ns = static_cast<std::int64_t>(seq) * 1'000'000'000;
+    ASSERT_TRUE(append(*spool, std::move(entry)));
+    const auto record = spool->get(seq);
+    Settled settled = Settled::all(**record, {});
+    settled.parked.push_back(parked_part(**record, trace_of(100 - seq), 2, (*record)->payload));
+    std::vector<Settled> all;
+    all.push_back(std::move(settled));
+    c->settle(std::move(all));
+  }
+  ASSERT_TRUE(eventually([&] { return c->parked().bytes < 2000; }));
+  const auto kept = seqs(*c);
+  EXPECT_EQ(kept.size(), c->parked().records);
+  EXPECT_FALSE(kept.empty());
+  for (std::size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(kept[i], 8 - i) << "the newest are kept";
+  EXPECT_EQ(c->accounting().settled[Outcome::dropped], 2 * (8 - kept.size()));
+}
+
 }  // namespace
 }  // namespace spanferry::spool
