@@ -12,6 +12,7 @@
 #include "model/mlflow_table.hpp"
 #include "uploader/table_requests.hpp"
 #include "uploader/trace_marks.hpp"
+#include "uploader/unsent_rows.hpp"
 
 namespace spanferry::uploader {
 
@@ -31,22 +32,19 @@ class TableDelivery {
   struct Sending;
   boost::asio::awaitable<std::expected<TraceOutcome, Verdict>> deliver_trace(
       GatheredTrace& gathered, const mlflow::TableLocation& location);
-  // What of it was never sent, in requests of at most max_batch_bytes.
-  std::vector<TableRows> rows_of(Sending& sending);
-  void add_rows(std::vector<TableRows>& all, TableRows rows) const;
-  // Its spans as an OTLP request, also of a span file; null if the spool has it no more.
-  std::shared_ptr<const std::string> payload_of(const TracePart& part);
-  [[nodiscard]] std::shared_ptr<const std::string> spans_of(const Record& record) const;
-  boost::asio::awaitable<Verdict> send_spans(Sending& sending);
+  [[nodiscard]] TraceOutcome spool_failed(const GatheredTrace& gathered, const Error& error) const;
+  static const mlflow::TableSpans::Metadata& metadata_of(const Sending& sending);
+  boost::asio::awaitable<Verdict> send_spans(Sending& sending, UnsentRows::Found unsent);
   std::optional<std::string> info_of(Sending& sending) const;
-  boost::asio::awaitable<bool> send_info(Sending& sending, TraceOutcome& outcome);
+  boost::asio::awaitable<Verdict> send_info(Sending& sending, TraceOutcome& outcome);
+  boost::asio::awaitable<void> remember_held(Sending& sending, std::uint64_t spans);
   boost::asio::awaitable<void> remember(const TraceId& trace, TraceMark mark);
 
   const TrackContext context_;
   TraceCalls calls_;
   TableRequests requests_;
+  UnsentRows unsent_;
   TraceMarks marks_;  // what was sent, whether or not it is settled
-  Record last_;       // the record read last: the traces of one come one after the other
   std::size_t under_way_ = 0;
 };
 

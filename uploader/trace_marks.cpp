@@ -22,7 +22,9 @@ enum : std::uint64_t { kRoot = 1, kInfoSent = 2, kEdited = 4, kDeleted = 8 };
 std::string encode(const TraceMark& mark) {
   const std::uint64_t flags = (mark.has_root ? kRoot : 0U) | (mark.info_sent ? kInfoSent : 0U) |
                               (mark.edited ? kEdited : 0U) | (mark.deleted ? kDeleted : 0U);
-  return fmt::format("{} {} {}", mark.spans, mark.last, flags);
+  std::string text = fmt::format("{} {} {}", mark.spans, mark.last, flags);
+  if (mark.held_spans > 0) text += fmt::format(" {}", mark.held_spans);
+  return text;
 }
 
 // A mark that cannot be read is none: the far side is asked then.
@@ -34,7 +36,8 @@ std::optional<TraceMark> decode(std::string_view text) {
                    (*flags & kRoot) != 0,
                    (*flags & kInfoSent) != 0,
                    (*flags & kEdited) != 0,
-                   (*flags & kDeleted) != 0};
+                   (*flags & kDeleted) != 0,
+                   take_number(text).value_or(0)};
 }
 
 }  // namespace

@@ -23,6 +23,9 @@ struct TraceMark {
   bool info_sent = false;   // the trace info that its client wrote is there, with its tags
   bool edited = false;      // something of it was edited: tags must not be told again
   bool deleted = false;     // for good: what comes later is deleted too
+  // Of a table that has the spans while the info waits: so many distinct ones of those up to `last` are
+  // parked.
+  std::uint64_t held_spans = 0;
 
   // The far side heard of the trace from here.
   [[nodiscard]] bool told() const { return spans > 0 || has_root || info_sent; }

@@ -152,9 +152,7 @@ def test_an_experiment_that_is_linked_while_traces_wait_changes_over(daemon, wor
         assert d.post(late[-1].SerializeToString())[0] == 200
     after = wire.request(["root", "child"])
     assert d.post(after.SerializeToString())[0] == 200
-    # Nothing above the late spans comes any more: they are waited for until the daemon stops.
-    d.stop()
-    d.start()
+    # Nothing above the late spans comes any more, but their roots are there: they do not wait for max_open.
     accounting = d.wait_until_settled("workspace", seconds=120)
     assert accounting["dead"] == 0
     in_files, rows = spans_in_files(workspace), rows_in_tables(workspace)
@@ -250,3 +248,21 @@ def test_a_client_of_the_daemon_finds_the_table_of_a_trace(daemon, location, tab
         (found,) = c.search_traces(locations=[location], include_spans=False)
     place = found.info.trace_location
     assert (place.uc_schema or place.uc_table_prefix).full_otel_spans_table_name == table
+
+
+def test_a_trace_info_that_is_forbidden_waits_and_its_spans_are_sent_once(daemon, linked):
+    linked.state.faults.append({"match": "POST /api/4.0/mlflow/traces/", "count": -1, "status": 403})
+    d = daemon(destinations=[destination(linked)])
+    r = wire.request(["root", "child"])
+    assert d.post(r.SerializeToString())[0] == 200
+    held = wait_until(lambda: d.destination("workspace")["held_routes"], "its route is held")
+    assert "403" in held[0]["reason"]
+    wait_until(lambda: d.destination("workspace")["parked_records"] == 1, "parked")
+    wait_until(lambda: len(requests_to(linked, "/info")) >= 2, "it is probed", seconds=60)
+    d.kill()
+    linked.state.faults.clear()
+    d.start()
+    accounting = d.wait_until_settled("workspace", seconds=120)
+    assert (accounting["delivered"], accounting["dead"]) == (2, 0)
+    assert sorted(rows_in_tables(linked)) == sorted(wire.ids_of(r))
+    assert infos_of(linked) == {trace for trace, _ in wire.ids_of(r)}

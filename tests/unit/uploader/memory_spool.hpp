@@ -168,6 +168,12 @@ class MemorySpool final : public spool::Spool {
   }
   Result<std::optional<Record>> get(Seq seq) override {
     const std::lock_guard lock(mutex_);
+    if (fails_after_reads && reads_++ >= *fails_after_reads) {
+      ++failed_reads;
+      return fail(ErrorKind::io, "the disk says no");
+    }
+    if (const auto damaged = damaged_after_reads.find(seq); damaged != damaged_after_reads.end())
+      if (damaged->second-- <= 0) return fail(ErrorKind::damaged, "its checksum is wrong");
     if (seq < trimmed_ || seq == 0 || seq >= end()) return std::nullopt;
     return log[seq - 1];
   }
@@ -249,6 +255,9 @@ class MemorySpool final : public spool::Spool {
   std::vector<Record> log;  // seq - 1
   std::vector<spool::TraceSummary> summaries;
   std::set<Seq> lost;
+  std::optional<int> fails_after_reads;  // of single records
+  int failed_reads = 0;
+  std::map<Seq, int> damaged_after_reads;
   std::set<std::string> released;  // cursors
   std::map<std::string, std::string> values;
   std::vector<Route> held_routes;
@@ -257,6 +266,7 @@ class MemorySpool final : public spool::Spool {
   mutable std::recursive_mutex mutex_;  // of the cursors too
   std::map<TraceId, std::vector<Seq>> index_;
   Seq trimmed_ = 0;
+  int reads_ = 0;
   std::map<std::string, std::unique_ptr<MemoryCursor>> cursors_;
   int subscriptions_ = 0;
   std::map<int, std::function<void()>> notify_;

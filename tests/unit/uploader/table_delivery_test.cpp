@@ -1,3 +1,5 @@
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -203,8 +205,92 @@ TEST_F(TableDeliveryTest, AnInfoThatIsRefusedLeavesTheSpansWhereTheyAre) {
   EXPECT_THAT(workspace.rows, SizeIs(1));
 }
 
-TEST_F(TableDeliveryTest, EditsGoByV4AfterTheInfo) {
-  const auto edit = [this](const mlflow::TraceEdit& what) {
+TEST_F(TableDeliveryTest, AnInfoThatIsForbiddenWaitsAndItsSpansAreNotSentAgain) {
+  bool allowed = false;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    const bool is_info = call.what.find(kInfo) != std::string::npos;
+    return is_info && !allowed ? std::optional(refusal(Action::forbidden, 403)) : std::nullopt;
+  };
+  append({trace_span(1, 1, 0), trace_span(1, 2, 1)});
+  start();
+  auto& cursor = spool.cursor_of("workspace");
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.size() == 1; }));
+  ASSERT_TRUE(run_until([&] { return workspace.calls_of(kInfo).size() >= 3; })) << "it is probed";
+  append({trace_span(1, 3, 1)});
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.size() == 2; }));
+  allowed = true;
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty() && cursor.lag_records() == 0; }));
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2), row(1, 3)));
+  EXPECT_THAT(workspace.table_infos, SizeIs(1));
+  EXPECT_EQ(settled()[Outcome::delivered], 3U);
+}
+
+TEST_F(TableDeliveryTest, ADeadLetterThatIsTriedAgainWhileItsInfoWaitsGoesToo) {
+  experiments.impossible = refusal(Action::split, 400);
+  experiments.table.clear();
+  append({trace_span(1, 2, 1)});
+  start();
+  track->drain();
+  auto& cursor = spool.cursor_of("workspace");
+  ASSERT_TRUE(run_until([&] { return cursor.dead.size() == 1; }));
+  experiments.impossible.reset();
+  experiments.table = "main.genai.app_otel_spans";
+  bool allowed = false;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what.starts_with("GET")) return refusal(Action::not_found, 404);
+    const bool is_info = call.what.find(kInfo) != std::string::npos;
+    return is_info && !allowed ? std::optional(refusal(Action::forbidden, 403)) : std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.size() == 1; }));
+  cursor.take_back(0);
+  track->records_arrived();
+  allowed = true;
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
+  const std::set<std::pair<TraceId, SpanId>> there(workspace.rows.begin(), workspace.rows.end());
+  EXPECT_THAT(there, UnorderedElementsAre(row(1, 1), row(1, 2)));
+  EXPECT_EQ(settled()[Outcome::delivered], 2U);
+}
+
+TEST_F(TableDeliveryTest, WhatTheSpoolCannotGiveIsNotDeliveredYet) {
+  append({trace_span(1, 1, 0)});
+  spool.fails_after_reads = 1;  // it is gathered, and then cannot be had
+  start();
+  ASSERT_TRUE(run_until([this] { return spool.failed_reads > 0; }));
+  EXPECT_EQ(spool.cursor_of("workspace").position(), 1U);
+  EXPECT_THAT(workspace.rows, SizeIs(0));
+  spool.fails_after_reads.reset();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1)));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(TableDeliveryTest, WhatIsDamagedSinceItWasGatheredIsADeadLetterAndTheRestGoes) {
+  append({trace_span(1, 1, 0)});
+  append({trace_span(1, 2, 1), trace_span(1, 3, 1)});
+  spool.damaged_after_reads[2] = 1;
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1)));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+  EXPECT_EQ(settled()[Outcome::dead], 2U);
+  ASSERT_THAT(spool.cursor_of("workspace").dead, SizeIs(1));
+  EXPECT_THAT(spool.cursor_of("workspace").dead[0].reason, HasSubstr("record 2"));
+}
+
+TEST_F(TableDeliveryTest, LateSpansInATableWithoutInfosDoNotWaitForARoot) {
+  const Route to_table{{}, {}, "main.genai.my_own_table"};
+  append({trace_span(1, 1, 0)}, to_table);
+  start();
+  ASSERT_TRUE(run_until_settled());
+  append({trace_span(1, 2, 1)}, to_table);
+  ASSERT_TRUE(run_until_settled()) << "max_open has not passed";
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2)));
+}
+
+struct TableEditsTest : TableDeliveryTest {
+  using Way = mlflow::EditAssessment::Way;
+  void edit(const mlflow::TraceEdit& what) {
     spool::Entry entry;
     entry.header.kind = RecordKind::trace_edit;
     entry.header.received_ns = now_ns();
