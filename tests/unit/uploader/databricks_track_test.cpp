@@ -186,6 +186,26 @@ TEST_F(DatabricksTrack, AFileTooLargeForTheStorageIsADeadLetter) {
   EXPECT_THAT(spool.cursor_of("workspace").dead[0].reason, HasSubstr("does not take a span file of"));
 }
 
+TEST_F(DatabricksTrack, ATraceInfoThatIsTooLargeIsSetAsideWithItsTraceAlone) {
+  const std::string too_large = mlflow::trace_name_of(trace_of(2));
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    const bool is_it = call.what == "POST https://workspace/api/3.0/mlflow/traces" &&
+                       call.body.find(too_large) != std::string::npos;
+    return is_it ? std::optional(refusal(Action::halve, 413)) : std::nullopt;
+  };
+  for (std::uint32_t n = 1; n <= 3; ++n) append({trace_span(n, 1, 0), trace_span(n, 2, 1)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.files, SizeIs(2));
+  EXPECT_EQ(settled()[Outcome::delivered], 4U);
+  const auto& dead = spool.cursor_of("workspace").dead;
+  ASSERT_THAT(dead, SizeIs(1));
+  EXPECT_EQ(dead[0].trace_id, trace_of(2));
+  EXPECT_EQ(dead[0].spans, 2U);
+  EXPECT_EQ(dead[0].status, 413);
+  EXPECT_THAT(decode_traces_request(dead[0].payload)->spans, SizeIs(2));
+}
+
 TEST_F(DatabricksTrack, AFileThatCannotBeReadIsNotReplaced) {
   const std::string name = mlflow::trace_name_of(trace_of(1));
   mlflow::TraceInfo info;
