@@ -1,6 +1,7 @@
 // The keys of one destination.
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "config/keys.hpp"
 
@@ -65,7 +66,14 @@ std::string set_unity_catalog(Destination& d, const Value& v) {
   return {};
 }
 
-const std::array<DestinationKey, 30> kKeys{{
+std::string set_sql_warehouse_id(Destination& d, const Value& v) {
+  const auto is_plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; };
+  if (!std::ranges::all_of(text(v), is_plain)) return "must be the warehouse's id, not its name or path";
+  d.sql_warehouse_id = text(v);
+  return {};
+}
+
+const std::array<DestinationKey, 31> kKeys{{
     {{"name", Type::text, "", "required",
       "Its name in status, logs and metrics, and of its place in the log."},
      "databricks mlflow otlp local",
@@ -133,6 +141,12 @@ const std::array<DestinationKey, 30> kKeys{{
       "is for the experiment waits."},
      "databricks",
      set_unity_catalog},
+    {{"sql_warehouse_id", Type::text, "", "none",
+      "The SQL warehouse that Unity Catalog tables are made, read and edited with, where the workspace wants "
+      "one named; what MLflow's MLFLOW_TRACING_SQL_WAREHOUSE_ID is for an app. A search that names one keeps "
+      "its own."},
+     "databricks",
+     set_sql_warehouse_id},
     {{"compression", Type::choice, "gzip", "", "Of request bodies.", 0, UINT64_MAX, "gzip|none"},
      "mlflow otlp",
      [](Destination& d, const Value& v) { return d.compression = text(v), std::string(); }},

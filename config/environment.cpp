@@ -21,6 +21,7 @@ constexpr std::array kDestinationVariables{std::string_view("MLFLOW_TRACKING_URI
                                            std::string_view("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
                                            std::string_view("MLFLOW_EXPERIMENT_NAME"),
                                            std::string_view("MLFLOW_EXPERIMENT_ID"),
+                                           std::string_view("MLFLOW_TRACING_SQL_WAREHOUSE_ID"),
                                            std::string_view("DATABRICKS_HOST"),
                                            std::string_view("DATABRICKS_TOKEN"),
                                            std::string_view("DATABRICKS_TOKEN_FILE"),
@@ -133,6 +134,7 @@ class EnvironmentDestination {
     take("client_id", "DATABRICKS_CLIENT_ID");
     take("client_secret", "DATABRICKS_CLIENT_SECRET");
     take("client_secret_file", "DATABRICKS_CLIENT_SECRET_FILE");
+    take("sql_warehouse_id", "MLFLOW_TRACING_SQL_WAREHOUSE_ID");
     take_experiment();
     take_profile_of(uri);
     if (const auto type = get("DATABRICKS_AUTH_TYPE"); !type.empty())

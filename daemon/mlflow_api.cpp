@@ -16,6 +16,7 @@ ingest::ApiSettings mlflow_api_settings(const config::Settings& settings) {
     api.experiment = destination.experiment;
     api.experiment_id = destination.experiment_id;
     api.create_experiment = destination.create_experiment;
+    api.sql_warehouse_id = destination.sql_warehouse_id;
     break;
   }
   return api;

@@ -25,7 +25,7 @@ class DatabricksDelivery final : public TraceDelivery {
         written_(context),
         table_(context),
         edits_(context, calls_),
-        table_edits_(calls_, edits_) {}
+        table_edits_(calls_, edits_, context.settings.sql_warehouse_id) {}
 
   [[nodiscard]] bool ready(const TraceId& /*trace*/, Seq /*first*/) const override { return true; }
   void stop() override {

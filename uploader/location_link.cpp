@@ -32,13 +32,19 @@ asio::awaitable<Verdict> post(const DestinationSettings& settings, Sender& sende
   co_return verdict;
 }
 
-std::string location_body(std::string_view name, std::string_view path, std::string_view experiment_id) {
+// Of the calls that make a location, and of those that link an experiment to it: each takes one of the ids.
+struct LocationIds {
+  std::string_view experiment{}, sql_warehouse{};
+};
+
+std::string location_body(std::string_view name, std::string_view path, LocationIds ids) {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
-  if (!experiment_id.empty()) json.field("experiment_id", experiment_id);
+  if (!ids.experiment.empty()) json.field("experiment_id", ids.experiment);
   json.key(name);
   mlflow::write_location(json, path, {});
+  if (!ids.sql_warehouse.empty()) json.field("sql_warehouse_id", ids.sql_warehouse);
   json.end_object();
   return out;
 }
@@ -46,12 +52,13 @@ std::string location_body(std::string_view name, std::string_view path, std::str
 // Workspaces that know no prefixes: one set of tables for a schema.
 asio::awaitable<Verdict> link_to_schema(const DestinationSettings& settings, Sender& sender,
                                         const std::string& experiment_id, const std::string& schema) {
-  Verdict verdict = co_await post(settings, sender, "/api/4.0/mlflow/traces/location",
-                                  location_body("uc_schema", schema, {}));
+  Verdict verdict =
+      co_await post(settings, sender, "/api/4.0/mlflow/traces/location",
+                    location_body("uc_schema", schema, {.sql_warehouse = settings.sql_warehouse_id}));
   if (verdict.action != Action::done) co_return verdict;
   co_return co_await post(settings, sender,
                           fmt::format("/api/4.0/mlflow/traces/{}/link-location", experiment_id),
-                          location_body("uc_schema", schema, experiment_id));
+                          location_body("uc_schema", schema, {.experiment = experiment_id}));
 }
 
 }  // namespace
@@ -62,12 +69,13 @@ asio::awaitable<std::expected<mlflow::TableLocation, Verdict>> link_to_location(
   std::string path = has_prefix ? settings.unity_catalog
                                 // as MLflow's client names it then
                                 : fmt::format("{}.{}", settings.unity_catalog, experiment_id);
-  Verdict verdict = co_await post(settings, sender, "/api/5.0/mlflow/tracing/locations",
-                                  location_body("uc_table_prefix", path, {}));
+  Verdict verdict =
+      co_await post(settings, sender, "/api/5.0/mlflow/tracing/locations",
+                    location_body("uc_table_prefix", path, {.sql_warehouse = settings.sql_warehouse_id}));
   if (verdict.action == Action::done)
     verdict = co_await post(settings, sender,
                             fmt::format("/api/5.0/mlflow/experiments/{}/trace-location:link", experiment_id),
-                            location_body("uc_table_prefix", path, experiment_id));
+                            location_body("uc_table_prefix", path, {.experiment = experiment_id}));
   if (verdict.action == Action::fallback) {
     path.resize(path.rfind('.'));
     verdict = co_await link_to_schema(settings, sender, experiment_id, path);

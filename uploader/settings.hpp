@@ -50,6 +50,9 @@ struct DestinationSettings {
   // databricks: catalog.schema.prefix, or catalog.schema; where an experiment that is linked nowhere is
   // linked to.
   std::string unity_catalog;
+  // databricks: the SQL warehouse that serves what is asked about Unity Catalog tables; empty: the
+  // workspace's choice. CONTRACT 2.3.
+  std::string sql_warehouse_id;
   std::string compression = "gzip";  // otlp, mlflow: gzip | none
   std::uint64_t max_batch_bytes = 4ULL << 20;
   std::uint32_t concurrency = 8;

@@ -75,8 +75,18 @@ std::string TableEdits::body_of(const std::string& assessment, std::string_view 
   return body;
 }
 
+std::string TableEdits::with_query(std::string path, std::string_view query) const {
+  char separator = '?';
+  if (!warehouse_.empty()) {
+    path += "?sql_warehouse_id=" + percent_encode(warehouse_);
+    separator = '&';
+  }
+  if (!query.empty()) path.append(1, separator).append(query);
+  return path;
+}
+
 asio::awaitable<EditOutcome> TableEdits::ask_for_trace(std::string base, Verdict otherwise) {
-  Verdict verdict = co_await calls_.call("GET", base + "/info");
+  Verdict verdict = co_await calls_.call("GET", with_query(base + "/info"));
   if (verdict.action != Action::done) co_return outcome_of(std::move(verdict));
   const bool is_done = otherwise.action == Action::done;
   co_return EditOutcome{is_done ? Fate::done : Fate::refused, std::move(otherwise)};
@@ -84,7 +94,7 @@ asio::awaitable<EditOutcome> TableEdits::ask_for_trace(std::string base, Verdict
 
 asio::awaitable<EditOutcome> TableEdits::set_tag(std::string base, const mlflow::SetTag& edit) {
   if (!edit.value) {
-    Verdict verdict = co_await calls_.call("DELETE", base + "/tags/" + percent_encode(edit.key));
+    Verdict verdict = co_await calls_.call("DELETE", with_query(base + "/tags/" + percent_encode(edit.key)));
     if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
     // A tag that is not there any more is deleted.
     verdict.action = Action::done;
@@ -98,11 +108,12 @@ asio::awaitable<EditOutcome> TableEdits::set_tag(std::string base, const mlflow:
 asio::awaitable<EditOutcome> TableEdits::assess(std::string base, std::string body, std::string id,
                                                 bool may_be_done) {
   if (may_be_done) {
-    Verdict there = co_await calls_.call("GET", base + "/assessments/" + percent_encode(ids_.id_there(id)));
+    Verdict there =
+        co_await calls_.call("GET", with_query(base + "/assessments/" + percent_encode(ids_.id_there(id))));
     if (there.action == Action::done || there.action == Action::stopped)
       co_return outcome_of(std::move(there));
   }
-  Verdict verdict = co_await calls_.call("POST", base + "/assessments", std::move(body));
+  Verdict verdict = co_await calls_.call("POST", with_query(base + "/assessments"), std::move(body));
   if (verdict.action == Action::done) {
     if (std::string there =
             mlflow::assessment_id_of_answer(R"({"assessment":)" + verdict.response.body + "}");
@@ -111,7 +122,8 @@ asio::awaitable<EditOutcome> TableEdits::assess(std::string base, std::string bo
     co_return EditOutcome{Fate::done, std::move(verdict)};
   }
   if (verdict.action == Action::exists || verdict.status == 500) {
-    const Verdict there = co_await calls_.call("GET", base + "/assessments/" + percent_encode(id));
+    const Verdict there =
+        co_await calls_.call("GET", with_query(base + "/assessments/" + percent_encode(id)));
     if (there.action == Action::done) verdict.action = Action::done;
     if (there.action == Action::stopped) co_return EditOutcome{};
   }
@@ -120,8 +132,9 @@ asio::awaitable<EditOutcome> TableEdits::assess(std::string base, std::string bo
 
 asio::awaitable<EditOutcome> TableEdits::update(std::string base, std::string body,
                                                 const mlflow::EditAssessment& edit) {
-  std::string path = base + "/assessments/" + percent_encode(ids_.id_there(edit.id));
-  if (!edit.update_mask.empty()) path += "?update_mask=" + percent_encode(snake_case(edit.update_mask));
+  const std::string mask =
+      edit.update_mask.empty() ? "" : "update_mask=" + percent_encode(snake_case(edit.update_mask));
+  std::string path = with_query(base + "/assessments/" + percent_encode(ids_.id_there(edit.id)), mask);
   Verdict verdict = co_await calls_.call("PATCH", std::move(path), std::move(body));
   if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
   co_return co_await ask_for_trace(std::move(base), std::move(verdict));
@@ -129,7 +142,7 @@ asio::awaitable<EditOutcome> TableEdits::update(std::string base, std::string bo
 
 asio::awaitable<EditOutcome> TableEdits::erase(std::string base, std::string id) {
   Verdict verdict =
-      co_await calls_.call("DELETE", base + "/assessments/" + percent_encode(ids_.id_there(id)));
+      co_await calls_.call("DELETE", with_query(base + "/assessments/" + percent_encode(ids_.id_there(id))));
   if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
   verdict.action = Action::done;
   co_return co_await ask_for_trace(std::move(base), std::move(verdict));

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "uploader/trace_edits.hpp"
 
@@ -11,7 +13,9 @@ namespace spanferry::uploader {
 // Lives on the deliver thread. Outlived by all it is given.
 class TableEdits {
  public:
-  TableEdits(TraceCalls& calls, TraceEdits& ids) : calls_(calls), ids_(ids) {}
+  // `warehouse`: the SQL warehouse to name in calls that take one; empty: none.
+  TableEdits(TraceCalls& calls, TraceEdits& ids, std::string warehouse)
+      : calls_(calls), ids_(ids), warehouse_(std::move(warehouse)) {}
 
   // Of a trace in the location `path`. `may_be_done`: by the process before.
   boost::asio::awaitable<EditOutcome> apply(std::string path, const TraceId& trace,
@@ -32,8 +36,12 @@ class TableEdits {
   [[nodiscard]] std::string body_of(const std::string& assessment, std::string_view id,
                                     const std::string& path, const TraceId& trace);
 
+  // With the query that names the warehouse, and `query` (without its ?).
+  [[nodiscard]] std::string with_query(std::string path, std::string_view query = {}) const;
+
   TraceCalls& calls_;
   TraceEdits& ids_;
+  const std::string warehouse_;
 };
 
 }  // namespace spanferry::uploader

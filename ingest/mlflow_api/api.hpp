@@ -32,7 +32,8 @@ struct ApiSettings {
   std::string destination;                // its name; empty for `local`
   std::string experiment, experiment_id;  // that of records which name none
   bool create_experiment = true;
-  mlflow::Defaults context;  // what plain OpenTelemetry leaves open
+  std::string sql_warehouse_id;  // for searches that name none
+  mlflow::Defaults context;      // what plain OpenTelemetry leaves open
 };
 
 // Handlers run on the worker thread of the doors; what they wait for goes on elsewhere. Outlives the doors.

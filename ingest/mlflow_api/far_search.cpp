@@ -53,7 +53,9 @@ std::string body_of(const Api& api, const SearchRequest& request, const std::str
     json.end_array();
   }
   if (!page.empty()) json.field("page_token", page);
-  if (!request.warehouse.empty()) json.field("sql_warehouse_id", request.warehouse);
+  const std::string& warehouse =
+      request.warehouse.empty() ? api.far_side.sql_warehouse_id : request.warehouse;
+  if (!warehouse.empty()) json.field("sql_warehouse_id", warehouse);
   json.end_object();
   return any ? body : std::string();
 }

@@ -101,6 +101,7 @@ class State:
         self.oauth, self.requests, self.operations = {}, [], {}
         self.counts = Counter()
         self.started = {}  # trace id -> when it was there first
+        self.warehouses = []  # named by each search in tables; None: it named none
         self.writes = {}  # trace key -> Counter of start_trace, upload, v4_info, spans
         self.sign_key, self.windows = uuid.uuid4().bytes, {}
 
@@ -597,6 +598,7 @@ def v4_search(s, r):
             uc = l.get("uc_table_prefix") or l.get("uc_schema")
             loc = ".".join(filter(None, (uc["catalog_name"], uc["schema_name"], uc.get("table_prefix"))))
             infos += [uc_info(s, *k) for k in {*s.uc_infos, *s.uc_rows} if k[0] == loc]
+            s.warehouses.append(r.body.get("sql_warehouse_id"))
     page, token = run_search(infos, r.body)
     result = {"trace_infos": page, **({"next_page_token": token} if token else {})}
     if r.path.endswith("/search"):

@@ -250,6 +250,18 @@ def test_a_client_of_the_daemon_finds_the_table_of_a_trace(daemon, location, tab
     assert (place.uc_schema or place.uc_table_prefix).full_otel_spans_table_name == table
 
 
+def test_a_search_names_the_warehouse_that_is_configured_unless_it_names_one(daemon, linked):
+    d = daemon(destinations=[destination(linked, sql_warehouse_id="0a1b")])
+    d.wait_for_state("ok", "workspace")
+    with reading.client("databricks", DATABRICKS_HOST=d.url, DATABRICKS_TOKEN="x", MLFLOW_DISABLE_TELEMETRY="true") as c:
+        assert c.search_traces(locations=[LOCATION], include_spans=False) == []
+    assert linked.state.warehouses == ["0a1b"]
+    place = {"type": "UC_TABLE_PREFIX", "uc_table_prefix": dict(zip(("catalog_name", "schema_name", "table_prefix"), LOCATION.split(".")))}
+    body = {"locations": [place], "max_results": 5, "sql_warehouse_id": "mine"}
+    assert d.request("/api/4.0/mlflow/traces/search-long-running", json.dumps(body).encode(), {"Content-Type": wire.JSON})[0] == 200
+    assert linked.state.warehouses == ["0a1b", "mine"]
+
+
 def test_a_trace_info_that_is_forbidden_waits_and_its_spans_are_sent_once(daemon, linked):
     linked.state.faults.append({"match": "POST /api/4.0/mlflow/traces/", "count": -1, "status": 403})
     d = daemon(destinations=[destination(linked)])

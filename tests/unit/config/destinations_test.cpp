@@ -125,6 +125,17 @@ TEST(Destinations, MayNameAUnityCatalogLocation) {
                           HasSubstr("destinations[2].unity_catalog: has no meaning for kind mlflow")));
 }
 
+TEST(Destinations, MayNameAWarehouse) {
+  const auto loaded = load_text(
+      "destinations: [{name: a, kind: databricks, url: https://h, token: t, sql_warehouse_id: 0a1b}]\n");
+  ASSERT_TRUE(loaded) << loaded.error().front();
+  EXPECT_EQ(loaded->settings.uploader.destinations[0].sql_warehouse_id, "0a1b");
+  EXPECT_THAT(
+      problems_of("destinations:\n"
+                  "  - {name: a, kind: databricks, url: https://h, token: t, sql_warehouse_id: /sql/0a1b}\n"),
+      ElementsAre(HasSubstr("destinations[0].sql_warehouse_id: must be the warehouse's id")));
+}
+
 TEST(Destinations, AreWaitedForIfTheyAreTheFirstOrSaySo) {
   const auto loaded = load_text(
       "destinations:\n"

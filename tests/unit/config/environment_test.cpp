@@ -100,10 +100,12 @@ TEST(EnvironmentDestination, IsDatabricksByTheGuidesVariables) {
   const auto loaded = load_with({{"MLFLOW_TRACKING_URI", "databricks"},
                                  {"DATABRICKS_HOST", "w.cloud.databricks.com"},
                                  {"DATABRICKS_TOKEN", "planted"},
+                                 {"MLFLOW_TRACING_SQL_WAREHOUSE_ID", "0a1b"},
                                  {"MLFLOW_EXPERIMENT_NAME", "/Shared/a"}});
   ASSERT_TRUE(loaded) << loaded.error().front();
   ASSERT_THAT(loaded->settings.uploader.destinations, SizeIs(1));
   const auto& d = loaded->settings.uploader.destinations[0];
+  EXPECT_EQ(d.sql_warehouse_id, "0a1b");
   EXPECT_EQ(d.name, "env");
   EXPECT_EQ(d.kind, Kind::databricks);
   EXPECT_EQ(d.url, "https://w.cloud.databricks.com");

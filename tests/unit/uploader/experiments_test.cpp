@@ -340,6 +340,15 @@ TEST_F(LinkedByUs, AreLinkedToASchemaWhereTheWorkspaceKnowsNoPrefixes) {
                             R"("uc_schema":{"catalog_name":"main","schema_name":"genai"}})");
 }
 
+TEST_F(LinkedByUs, NameTheWarehouseWhereTheirTablesAreMade) {
+  settings.sql_warehouse_id = "0a1b";
+  ASSERT_TRUE(resolve(route));
+  const auto made = posts();
+  ASSERT_EQ(made.size(), 2U);
+  EXPECT_TRUE(made[0].ends_with(R"(,"sql_warehouse_id":"0a1b"})")) << made[0];
+  EXPECT_FALSE(made[1].contains("sql_warehouse_id")) << made[1];
+}
+
 TEST_F(LinkedByUs, AreLeftWhereTheyAreLinkedAlready) {
   location = "other.place.x";
   EXPECT_EQ(resolve(route)->unity_catalog_path, "other.place.x");

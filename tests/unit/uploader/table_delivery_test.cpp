@@ -300,28 +300,53 @@ struct TableEditsTest : TableDeliveryTest {
     entries.push_back(std::move(entry));
     spool.append(std::move(entries), {});
     if (track) track->records_arrived();
-  };
-  using Way = mlflow::EditAssessment::Way;
+  }
+  void edit_all() {
+    edit(mlflow::SetTag{"a b", std::nullopt});
+    edit(mlflow::EditAssessment{Way::create, "a-1", R"({"assessment_name":"n","feedback":{"value":1}})", ""});
+    edit(mlflow::EditAssessment{Way::update, "a-1", R"({"assessment_name":"m"})", "assessmentName"});
+    edit(mlflow::EditAssessment{Way::remove, "a-1", "", ""});
+  }
+  [[nodiscard]] std::vector<std::string> made() const {
+    std::vector<std::string> all;
+    for (const auto& call : workspace.calls) all.push_back(call.what);
+    return all;
+  }
+  const std::string base = "https://workspace" + std::string(kInfo) + trace_of(1).hex();
+};
+
+TEST_F(TableEditsTest, GoByV4AfterTheInfo) {
   append({trace_span(1, 1, 0)});
   edit(mlflow::SetTag{"a b", "1"});
   start();
   ASSERT_TRUE(run_until_settled());
-  edit(mlflow::SetTag{"a b", std::nullopt});
-  edit(mlflow::EditAssessment{Way::create, "a-1", R"({"assessment_name":"n","feedback":{"value":1}})", ""});
-  edit(mlflow::EditAssessment{Way::update, "a-1", R"({"assessment_name":"m"})", "assessmentName"});
-  edit(mlflow::EditAssessment{Way::remove, "a-1", "", ""});
+  edit_all();
   ASSERT_TRUE(run_until_settled());
-  std::vector<std::string> made;
-  const std::string base = "https://workspace" + std::string(kInfo) + trace_of(1).hex();
-  for (const auto& call : workspace.calls) made.push_back(call.what);
-  EXPECT_THAT(made, ::testing::ElementsAre(kSpans, "POST " + base + "/info", "PATCH " + base + "/tags",
-                                           "DELETE " + base + "/tags/a%20b", "POST " + base + "/assessments",
-                                           "PATCH " + base + "/assessments/a-1?update_mask=assessment_name",
-                                           "DELETE " + base + "/assessments/a-1"));
+  EXPECT_THAT(made(),
+              ::testing::ElementsAre(kSpans, "POST " + base + "/info", "PATCH " + base + "/tags",
+                                     "DELETE " + base + "/tags/a%20b", "POST " + base + "/assessments",
+                                     "PATCH " + base + "/assessments/a-1?update_mask=assessment_name",
+                                     "DELETE " + base + "/assessments/a-1"));
   EXPECT_THAT(workspace.calls[4].body,
               ::testing::StartsWith(R"({"trace_location":{"type":"UC_TABLE_PREFIX","uc_table_prefix":{)"));
   EXPECT_THAT(workspace.calls[4].body, HasSubstr("\"trace_id\":\"" + trace_of(1).hex() + "\""));
   EXPECT_EQ(calls_of_storage(), 0U);
+}
+
+// The calls in which MLflow's client names it.
+TEST_F(TableEditsTest, NameTheWarehouseThatIsConfigured) {
+  settings.sql_warehouse_id = "0a1b";
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  edit_all();
+  ASSERT_TRUE(run_until_settled());
+  const std::string named = "?sql_warehouse_id=0a1b";
+  EXPECT_THAT(made(), ::testing::ElementsAre(
+                          kSpans, "POST " + base + "/info", "DELETE " + base + "/tags/a%20b" + named,
+                          "POST " + base + "/assessments" + named,
+                          "PATCH " + base + "/assessments/a-1" + named + "&update_mask=assessment_name",
+                          "DELETE " + base + "/assessments/a-1" + named));
 }
 
 // An experiment that is linked while its traces wait.
