@@ -64,6 +64,7 @@ struct Destination::Delivering {
   HeldRoutes routes;
   std::unique_ptr<MlflowExperiments> experiments;
   std::optional<DeletedTraces> deleted;        // of kind mlflow
+  FileStore file_store;                        // the same
   std::unique_ptr<WorkspaceReads> reads;       // null for kind otlp
   std::vector<std::unique_ptr<Track>> tracks;  // the first one's cursor has the destination's name
   std::atomic<bool> notified = false;
@@ -121,7 +122,8 @@ Result<> Destination::make_tracks(const std::string& instance) {
                              delivering.sender,
                              delivering.experiments.get(),
                              settings_.kind == Kind::otlp ? nullptr : &delivering.routes,
-                             delivering.deleted ? &*delivering.deleted : nullptr};
+                             delivering.deleted ? &*delivering.deleted : nullptr,
+                             settings_.kind == Kind::mlflow ? &delivering.file_store : nullptr};
   if (settings_.kind == Kind::databricks) {
     delivering.tracks.push_back(make_databricks_track(context));
     return {};

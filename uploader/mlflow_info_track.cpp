@@ -43,6 +43,8 @@ class MlflowInfoDelivery final : public TraceDelivery {
                       false,
                       gathered.trace.spans.size(),
                       gathered.trace.root() != nullptr || (gathered.mark && gathered.mark->has_root)};
+    if (context_.file_store != nullptr && context_.file_store->takes_files())
+      co_return co_await tell_once(gathered, std::move(done));
     if (gathered.has_own_info()) co_return co_await tell_as_written(gathered, std::move(done));
     leave_out_refused(gathered);
     if (gathered.trace.spans.empty()) co_return done;
@@ -72,6 +74,38 @@ class MlflowInfoDelivery final : public TraceDelivery {
   }
 
  private:
+  // A file store derives nothing, and takes one StartTrace a trace: a second one is a 500 there.
+  // CONTRACT 1.2.
+  asio::awaitable<TraceOutcome> tell_once(GatheredTrace& gathered, TraceOutcome done) {
+    const auto& own = gathered.writes.info;
+    if (!own && gathered.has_own_info()) co_return done;
+    leave_out_refused(gathered);
+    if (!own && gathered.trace.spans.empty()) co_return done;
+    const TraceId& id = gathered.trace.id;
+    Verdict there = co_await calls_.trace_info(id);
+    if (there.action == Action::not_found) {
+      Verdict verdict = co_await start_trace(gathered.route, [&](std::string_view experiment) {
+        if (own) return mlflow::start_trace_body(*own, experiment, mlflow::WithTags::yes);
+        return mlflow::start_trace_body(whole_info(gathered.trace), experiment, mlflow::WithTags::yes);
+      });
+      // Told in between, by another daemon or by a request whose answer was lost.
+      if (verdict.status == 500) there = co_await calls_.trace_info(id);
+      if (there.action != Action::done) there = std::move(verdict);
+      if (there.action == Action::done) ++context_.sender.health().delivered_traces;
+    }
+    if (there.action != Action::done) co_return TraceOutcome::of(std::move(there));
+    done.told = true;
+    done.info_sent = own.has_value();
+    co_return done;
+  }
+
+  [[nodiscard]] mlflow::TraceInfo whole_info(const mlflow::Trace& trace) const {
+    mlflow::TraceInfo info = mlflow::trace_info(trace, mlflow::Flavor::open_source, context_.context);
+    const mlflow::SpansFile file = mlflow::spans_file(trace.spans);
+    mlflow::add_size_stats(info, file.span_sizes, file.body.size());
+    return info;
+  }
+
   // The server has the spans, and its client tells about the trace. Told anew after late spans: they stretch
   // the times.
   asio::awaitable<TraceOutcome> tell_as_written(const GatheredTrace& gathered, TraceOutcome done) {

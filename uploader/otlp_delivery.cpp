@@ -12,6 +12,7 @@
 #include "net/backoff.hpp"
 #include "uploader/endpoint.hpp"
 #include "uploader/gate.hpp"
+#include "uploader/mlflow_files.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -48,7 +49,15 @@ OtlpDelivery::OtlpDelivery(const TrackContext& context, spool::Cursor& cursor)
       surface_(context.settings.kind == Kind::mlflow ? Surface::mlflow_otlp : Surface::otlp),
       url_(otlp_traces_url(context.settings.url)),
       encoder_(context.settings.compression == "gzip"),
-      sleeps_(context.io) {}
+      sleeps_(context.io),
+      files_(context.file_store == nullptr ? nullptr : std::make_unique<MlflowFiles>(context, cursor)) {}
+
+OtlpDelivery::~OtlpDelivery() = default;
+
+void OtlpDelivery::stop() {
+  sleeps_.stop();
+  if (files_) files_->stop();
+}
 
 asio::awaitable<void> OtlpDelivery::deliver(OtlpBatch batch) {
   Target target{batch.route, {}};
@@ -79,6 +88,15 @@ asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_items(Target& target,
     }
     target.experiment_id = std::move(experiment->id);
   }
+  for (;;) {
+    const Reach reached =
+        goes_as_files() ? co_await deliver_files(target, items) : co_await deliver_spans(target, items);
+    if (reached != Reach::files) co_return reached;
+  }
+}
+
+asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_spans(Target& target,
+                                                                 std::span<const Item> items) {
   net::Backoff backoff({}, uniform_random);
   for (;;) {
     const Reach reached = co_await deliver_part(target, {items});
@@ -150,8 +168,10 @@ asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_part(Target& target, 
     context_.routes->refused(target.route, std::move(verdict.reason));
     co_return Reach::held;
   }
+  if (verdict.action == Action::fallback) co_return Reach::files;
   if (verdict.action == Action::done) {
     target.proven = true;
+    note_takes_otlp();
     settle_part(part, verdict);
     co_return Reach::settled;
   }
@@ -167,7 +187,7 @@ asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_part(Target& target, 
 
 asio::awaitable<OtlpDelivery::Reach> OtlpDelivery::deliver_halves(Target& target, Part first, Part second) {
   const Reach reached = co_await deliver_part(target, first);
-  if (reached == Reach::stopped || reached == Reach::held) co_return reached;
+  if (reached != Reach::settled && reached != Reach::doubtful) co_return reached;
   if (reached == Reach::settled) co_return co_await deliver_part(target, second);
   // Does its neighbour fare better? If not, this may as well be an outage: nobody is to blame yet.
   const Reach neighbour = co_await deliver_part(target, second, true);
@@ -291,6 +311,10 @@ asio::awaitable<Verdict> OtlpDelivery::send(Target& target, Body body) {
     Verdict verdict = co_await send_once(target, body);
     switch (verdict.action) {
       case Action::fallback:
+        if (context_.file_store != nullptr) {
+          note_takes_files(verdict);
+          co_return verdict;
+        }
         if (!co_await pause_unsupported()) co_return Verdict{};
         continue;
       case Action::not_found:
@@ -348,13 +372,16 @@ asio::awaitable<bool> OtlpDelivery::find_experiment_again(Target& target, int ti
 
 asio::awaitable<bool> OtlpDelivery::pause_unsupported() {
   const std::string reason = fmt::format(
-      "{} answers 501: its store does not take spans (a file store?); start it with a database, as by "
-      "`mlflow server --backend-store-uri sqlite:///mlflow.db`",
+      "{} answers 501, its store does not take spans (a file store?), and it keeps no artifacts; start it "
+      "with "
+      "a database, as by `mlflow server --backend-store-uri sqlite:///mlflow.db`, or with --serve-artifacts",
       url_);
   co_return co_await context_.sender.pause_config(reason, [this]() -> asio::awaitable<bool> {
     // An empty request is taken by a store that supports spans.
     const Verdict verdict = co_await send_once(Target{{}, "0"}, Body{});
-    co_return verdict.action != Action::fallback&& verdict.action != Action::stopped;
+    const bool taken = verdict.action != Action::fallback && verdict.action != Action::stopped;
+    if (taken) note_takes_otlp();
+    co_return taken;
   });
 }
 

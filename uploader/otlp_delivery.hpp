@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
@@ -16,15 +17,18 @@
 
 namespace spanferry::uploader {
 
+class MlflowFiles;
+
 // Lives on the deliver thread. Several deliveries may be under way at once.
 class OtlpDelivery {
  public:
   OtlpDelivery(const TrackContext& context, spool::Cursor& cursor);
+  ~OtlpDelivery();
 
   // Returns when all of the batch is settled or parked, or when we are stopping (what is not settled is sent
   // again by the next process).
   boost::asio::awaitable<void> deliver(OtlpBatch batch);
-  void stop() { sleeps_.stop(); }
+  void stop();
 
  private:
   // Where a batch goes, and what is known of the place.
@@ -51,8 +55,8 @@ class OtlpDelivery {
     TraceOutcome* outcome = nullptr;  // of traces[0], at the finest level
   };
   // Doubtful: answered by 500 alone, with nothing to tell it from an outage; nothing of it is settled. Held:
-  // its route cannot go now; what is not settled is to be parked.
-  enum class Reach : std::uint8_t { settled, doubtful, held, stopped };
+  // its route cannot go now; what is not settled is to be parked. Files: the server takes no spans by OTLP.
+  enum class Reach : std::uint8_t { settled, doubtful, held, files, stopped };
   // What became of items, by where they stand.
   struct Settlement {
     std::vector<spool::Settled> in_log;
@@ -79,6 +83,13 @@ class OtlpDelivery {
   boost::asio::awaitable<bool> pause_unsupported();
 
   boost::asio::awaitable<Reach> deliver_items(Target& target, std::span<const Item> items);
+  boost::asio::awaitable<Reach> deliver_spans(Target& target, std::span<const Item> items);
+  boost::asio::awaitable<Reach> deliver_files(Target& target, std::span<const Item> items);
+  boost::asio::awaitable<Verdict> put_file(const TraceId& trace);
+  void settle_files(const Item& item, const std::unordered_map<TraceId, Verdict>& refused);
+  [[nodiscard]] bool goes_as_files() const;
+  void note_takes_files(const Verdict& verdict);
+  void note_takes_otlp();
   void park(std::span<const Item> items);
   void settle(Settlement settlement);
 
@@ -100,6 +111,7 @@ class OtlpDelivery {
   const std::string url_;
   BodyEncoder encoder_;
   Sleeps sleeps_;
+  const std::unique_ptr<MlflowFiles> files_;  // of an MLflow server
 };
 
 }  // namespace spanferry::uploader

@@ -12,6 +12,7 @@
 #include "spool/spool.hpp"
 #include "uploader/deleted_traces.hpp"
 #include "uploader/experiments.hpp"
+#include "uploader/file_store.hpp"
 #include "uploader/held_routes.hpp"
 #include "uploader/sender.hpp"
 #include "uploader/settings.hpp"
@@ -28,6 +29,7 @@ struct TrackContext {
   Experiments* experiments;          // null for kind otlp
   HeldRoutes* routes = nullptr;      // the same
   DeletedTraces* deleted = nullptr;  // of an MLflow server, where spans and deletions go by two tracks
+  FileStore* file_store = nullptr;   // the same
 };
 
 // Lives on the deliver thread; accessors marked so may be called from any.

@@ -1,6 +1,8 @@
 """A real MLflow server on SQLite, slow to start: one for all tests of a module."""
 import contextlib
+import json
 import os
+import pathlib
 import shutil
 import signal
 import sqlite3
@@ -17,20 +19,24 @@ _databases = {}  # by address
 
 
 def count_spans(url):
-    """What the server at this address holds, by its database."""
+    """What the server at this address holds, by its database; of a file store, by the files of its traces."""
+    if not _databases[url].endswith(".db"):
+        return sum(len(json.loads(file.read_text())["spans"]) for file in pathlib.Path(_databases[url]).rglob("traces.json"))
     with contextlib.closing(sqlite3.connect(f"file:{_databases[url]}?mode=ro", uri=True, timeout=30)) as database:
         return database.execute("SELECT count(*) FROM spans").fetchone()[0]
 
 
 @contextlib.contextmanager
-def serve(with_users=False):
-    """Its address. It counts costs by the price list it brings: there is no newer one to be had here. with_users: it
+def serve(with_users=False, file_store=False):
+    """Its address. file_store: it keeps what it has in files, and takes no spans by OTLP. It counts costs by the price list it brings: there is no newer one to be had here. with_users: it
     wants a user name and a password (those of ADMIN, at first), and lets a user see but not change what is another's."""
     directory, port = tempfile.mkdtemp(prefix="spanferry-mlflow-"), free_port()
     url = f"http://127.0.0.1:{port}"
-    _databases[url] = f"{directory}/mlflow.db"
+    _databases[url] = f"{directory}/artifacts" if file_store else f"{directory}/mlflow.db"
+    store = f"{directory}/store" if file_store else f"sqlite:///{directory}/mlflow.db"
+    artifacts = "--artifacts-destination" if file_store else "--default-artifact-root"
     log = open(f"{directory}/log", "w+")
-    arguments, more = [], {"MLFLOW_MODEL_CATALOG_URI": ""}
+    arguments, more = [], {"MLFLOW_MODEL_CATALOG_URI": "", "MLFLOW_ALLOW_FILE_STORE": "true"}
     if with_users:
         with open(f"{directory}/auth.ini", "w") as file:
             file.write(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{directory}/auth.db\n"
@@ -40,7 +46,7 @@ def serve(with_users=False):
         more |= {"MLFLOW_AUTH_CONFIG_PATH": f"{directory}/auth.ini", "MLFLOW_FLASK_SERVER_SECRET_KEY": "any"}
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-         "--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--default-artifact-root", f"{directory}/artifacts",
+         "--backend-store-uri", store, artifacts, f"{directory}/artifacts",
          *arguments],
         stdout=log, stderr=log, start_new_session=True, cwd=directory, env=os.environ | more,
     )

@@ -40,7 +40,8 @@ class OtlpTrackTest : public ::testing::Test {
     routes =
         std::make_unique<HeldRoutes>(io, "there", net::BackoffSettings{milliseconds(5), milliseconds(20)});
     track = make_otlp_track({io, spool, settings, context, *sender, experiments.get(),
-                             settings.kind == Kind::mlflow ? routes.get() : nullptr});
+                             settings.kind == Kind::mlflow ? routes.get() : nullptr, nullptr,
+                             settings.kind == Kind::mlflow ? &file_store : nullptr});
     track->start();
   }
   void stop() {
@@ -96,6 +97,7 @@ class OtlpTrackTest : public ::testing::Test {
   std::unique_ptr<HttpSender> sender;
   std::unique_ptr<MlflowExperiments> experiments;
   std::unique_ptr<HeldRoutes> routes;
+  FileStore file_store;
   std::unique_ptr<Track> track;
   std::function<int(const std::string&)> refuse;
   std::set<SpanKey> appended;

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "model/mlflow_json.hpp"
+#include "model/mlflow_span.hpp"
 #include "tests/unit/uploader/otlp_fixture.hpp"
 
 namespace spanferry::uploader {
@@ -294,7 +296,7 @@ TEST_F(OtlpTrackTest, SetsAsideWhatNamesAnExperimentThatIsNotThere) {
   expect_accounted();
 }
 
-TEST_F(OtlpTrackTest, PausesOnAServerWhoseStoreTakesNoSpans) {
+TEST_F(OtlpTrackTest, PausesOnAServerThatTakesNoSpansInAnyWay) {
   settings.kind = Kind::mlflow;
   bool supported = false;
   server.set_script([&](const Received& r) { return supported ? store(r) : Answer{.status = 501}; });
@@ -305,6 +307,69 @@ TEST_F(OtlpTrackTest, PausesOnAServerWhoseStoreTakesNoSpans) {
   ASSERT_TRUE(run_until(io, [&] { return settled(); }));
   EXPECT_EQ(stored(), appended);
   EXPECT_EQ(sender->health().state(), DestinationState::ok);
+}
+
+// A file store: 501 for spans, but it keeps files.
+struct FileStoreTest : OtlpTrackTest {
+  std::map<std::string, std::string> files;  // by path
+  std::vector<std::string> calls;
+  std::function<int(const std::string&)> refuse_file = [](const std::string&) { return 0; };
+
+  FileStoreTest() {
+    settings.kind = Kind::mlflow;
+    server.set_script([this](const Received& r) -> Answer {
+      if (r.target == "/v1/traces")
+        return {.status = 501, .body = R"({"detail":"not supported by FileStore"})"};
+      calls.push_back(r.method);
+      if (r.method == "GET" && files.contains(r.target)) return {.body = files[r.target]};
+      if (r.method == "GET") return {.status = 404, .body = R"({"error_code":"RESOURCE_DOES_NOT_EXIST"})"};
+      if (const int status = refuse_file(r.target); status != 0) return {.status = status, .body = "no"};
+      files[r.target] = r.body;
+      return {};
+    });
+  }
+  static std::string path_of(std::uint32_t trace) {
+    return "/api/2.0/mlflow-artifacts/artifacts/0/traces/" + mlflow::trace_name_of(trace_number(trace)) +
+           "/artifacts/traces.json";
+  }
+  [[nodiscard]] std::size_t spans_in_file(std::uint32_t trace) const {
+    const auto found = files.find(path_of(trace));
+    if (found == files.end()) return 0;
+    const auto spans = mlflow::parse_spans_file(found->second);
+    return spans ? spans->size() : 0;
+  }
+};
+
+TEST_F(FileStoreTest, GetsEachTraceAsAFileThatNeverBecomesLess) {
+  append({{trace_number(1), span_number(1)}, {trace_number(2), span_number(2)}});
+  append({{trace_number(1), span_number(3)}});
+  start();
+  ASSERT_TRUE(run_until(io, [&] { return settled(); }));
+  EXPECT_EQ(spans_in_file(1), 2U);
+  EXPECT_EQ(spans_in_file(2), 1U);
+  EXPECT_EQ(cursor().accounting().settled[Outcome::delivered], 3U);
+  EXPECT_EQ(sender->health().state(), DestinationState::ok);
+  // What comes later is added, also to what the spool no longer holds.
+  spool.forget_payloads();
+  calls.clear();
+  append({{trace_number(1), span_number(4)}});
+  ASSERT_TRUE(run_until(io, [&] { return settled(); }));
+  EXPECT_EQ(calls, (std::vector<std::string>{"GET", "PUT"}));
+  EXPECT_EQ(spans_in_file(1), 3U);
+  expect_accounted();
+}
+
+TEST_F(FileStoreTest, ARefusedFileIsADeadLetterAndTheOtherTracesGo) {
+  refuse_file = [](const std::string& path) { return path == path_of(2) ? 400 : 0; };
+  append({{trace_number(1), span_number(1)}, {trace_number(2), span_number(2)}});
+  start();
+  ASSERT_TRUE(run_until(io, [&] { return settled(); }));
+  EXPECT_EQ(spans_in_file(1), 1U);
+  EXPECT_EQ(spans_in_file(2), 0U);
+  ASSERT_EQ(cursor().dead.size(), 1U);
+  EXPECT_EQ(cursor().dead[0].status, 400);
+  EXPECT_EQ(cursor().dead[0].trace_id, trace_number(2));
+  expect_accounted();
 }
 
 }  // namespace

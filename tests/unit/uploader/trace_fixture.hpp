@@ -226,6 +226,7 @@ struct TraceFixture : ::testing::Test {
   uploader::ContextDefaults defaults;
   uploader::HeldRoutes routes{
       io, "workspace", net::BackoffSettings{std::chrono::milliseconds(5), std::chrono::milliseconds(20)}};
+  uploader::FileStore file_store;
   std::unique_ptr<uploader::Track> track;
 
   TraceFixture() {
@@ -238,7 +239,7 @@ struct TraceFixture : ::testing::Test {
   ~TraceFixture() override { stop(); }
 
   uploader::TrackContext context() {
-    return {io, spool, settings, defaults, workspace, &experiments, &routes};
+    return {io, spool, settings, defaults, workspace, &experiments, &routes, nullptr, &file_store};
   }
   void start() {
     track = uploader::make_databricks_track(context());

@@ -163,5 +163,37 @@ TEST_F(MlflowInfoTrack, WaitsParkedAsLongAsItsSpansAreHeld) {
   EXPECT_THAT(workspace.calls[0].body, HasSubstr("\"client_request_id\":\"r-1\""));
 }
 
+// A file store derives nothing from spans, and answers a second StartTrace of a trace with 500.
+TEST_F(MlflowInfoTrack, IsToldWholeAndOnceToAServerThatTakesFiles) {
+  file_store.otlp_refused();
+  spans->up_to = 9;
+  append({trace_span(1, 1, 0, "root"), trace_span(1, 2, 1)});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  const auto told = workspace.calls_of("POST");
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_THAT(told[0].body, HasSubstr("\"state\":\"OK\""));
+  EXPECT_THAT(told[0].body, HasSubstr("\"mlflow.traceName\":\"root\""));
+  EXPECT_THAT(told[0].body, HasSubstr("\\\"num_spans\\\": 2"));
+  append({trace_span(1, 3, 1)});
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of("POST"), SizeIs(1));
+}
+
+TEST_F(MlflowInfoTrack, ThatSomebodyElseToldMeanwhileIsThereAllTheSame) {
+  file_store.otlp_refused();
+  spans->up_to = 9;
+  workspace.intervene = [this](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (!call.what.starts_with("POST")) return std::nullopt;
+    workspace.infos[mlflow::trace_name_of(trace_of(1))] = call.body;
+    return refusal(Action::split, 500);
+  };
+  append({trace_span(1, 1, 0, "root")});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of("GET"), SizeIs(2)) << "it looks before and after";
+  EXPECT_EQ(workspace.health().delivered_traces, 1U);
+}
+
 }  // namespace
 }  // namespace spanferry::uploader
