@@ -153,6 +153,9 @@ std::size_t HttpExchange::read_body(char* out, std::size_t room) {
 }
 
 int HttpExchange::seek_body(std::uint64_t offset) {
+  // libcurl would send it all again by itself where a kept connection breaks before the answer. What became
+  // of the request is for the sender to find out: some must not be sent twice unseen.
+  if (piece_ > 0 || offset_ > 0) return CURL_SEEKFUNC_FAIL;
   piece_ = 0;
   while (piece_ < request_.body.size() && offset >= request_.body[piece_]->size())
     offset -= request_.body[piece_++]->size();

@@ -24,8 +24,8 @@ class DatabricksDelivery final : public TraceDelivery {
         storage_(context),
         written_(context),
         table_(context),
-        edits_(context, calls_),
-        table_edits_(calls_, edits_, context.settings.sql_warehouse_id) {}
+        ids_(context.spool, context.settings.name),
+        table_edits_(calls_, ids_, context.settings.sql_warehouse_id) {}
 
   [[nodiscard]] bool ready(const TraceId& /*trace*/, Seq /*first*/) const override { return true; }
   void stop() override {
@@ -122,7 +122,7 @@ class DatabricksDelivery final : public TraceDelivery {
   ExperimentStorageDelivery storage_;
   WrittenStorageDelivery written_;
   TableDelivery table_;
-  TraceEdits edits_;
+  AssessmentIds ids_;
   TableEdits table_edits_;
 };
 

@@ -10,15 +10,23 @@
 namespace spanferry::uploader {
 namespace {
 
-// What the answer to a call holds for sure. CONTRACT of these paths: 1.2, 1.4, 1.7 and 2.2.
+// What the answer to a call holds for sure. CONTRACT of these paths: 1.2, 1.4, 1.6, 1.7, 2.2 and 2.3.
 struct Expected {
   std::string_view method;
-  std::string_view path;  // ends in this; a `*` at its end: holds it
+  std::string_view path;  // its last segments; one that ends in `*` is the beginning of a segment
   std::string_view key;   // of the object that is answered
 };
 constexpr auto kExpected = std::to_array<Expected>({
     {"POST", "/api/3.0/mlflow/traces", "trace"},
+    {"POST", "/api/3.0/mlflow/traces/*/assessments", "assessment"},
+    {"GET", "/api/3.0/mlflow/traces/*/assessments/*", "assessment"},
+    {"PATCH", "/api/3.0/mlflow/traces/*/assessments/*", "assessment"},
     {"GET", "/api/3.0/mlflow/traces/tr-*", "trace"},
+    {"POST", "/api/4.0/mlflow/traces/*/*/info", "trace_id"},
+    {"GET", "/api/4.0/mlflow/traces/*/*/info", "trace"},
+    {"POST", "/api/4.0/mlflow/traces/*/*/assessments", "assessment_id"},
+    {"GET", "/api/4.0/mlflow/traces/*/*/assessments/*", "assessment_id"},
+    {"PATCH", "/api/4.0/mlflow/traces/*/*/assessments/*", "assessment_id"},
     {"GET", "/mlflow/experiments/get-by-name", "experiment"},
     {"GET", "/mlflow/experiments/get", "experiment"},
     {"POST", "/mlflow/experiments/create", "experiment_id"},
@@ -26,12 +34,24 @@ constexpr auto kExpected = std::to_array<Expected>({
     {"GET", "/credentials-for-data-download", "credential_info"},
 });
 
+// Takes the last segment off.
+std::string_view last_segment(std::string_view& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string_view segment = path.substr(slash == std::string_view::npos ? 0 : slash + 1);
+  path = path.substr(0, slash == std::string_view::npos ? 0 : slash);
+  return segment;
+}
+
 bool fits(const Expected& expected, std::string_view method, std::string_view path) {
   if (method != expected.method) return false;
-  std::string_view wanted = expected.path;
-  if (!wanted.ends_with('*')) return path.ends_with(wanted);
-  wanted.remove_suffix(1);
-  return path.find(wanted) != std::string_view::npos;
+  for (std::string_view wanted = expected.path; !wanted.empty();) {
+    std::string_view pattern = last_segment(wanted);
+    const std::string_view segment = last_segment(path);
+    const bool is_open = pattern.ends_with('*');
+    if (is_open) pattern.remove_suffix(1);
+    if (is_open ? !segment.starts_with(pattern) : segment != pattern) return false;
+  }
+  return true;
 }
 
 std::string_view path_of(std::string_view url) { return url.substr(0, url.find('?')); }

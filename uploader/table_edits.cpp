@@ -35,22 +35,24 @@ std::string snake_case(std::string_view mask) {
   return out;
 }
 
+std::string base_of(const std::string& path, const TraceId& trace) {
+  return fmt::format("/api/4.0/mlflow/traces/{}/{}", percent_encode(path), trace.hex());
+}
+
 }  // namespace
 
 asio::awaitable<EditOutcome> TableEdits::apply(std::string path, const TraceId& trace,
                                                const mlflow::TraceEdit& edit, bool may_be_done) {
-  std::string base = fmt::format("/api/4.0/mlflow/traces/{}/{}", percent_encode(path), trace.hex());
+  std::string base = base_of(path, trace);
   if (const auto* tag = std::get_if<mlflow::SetTag>(&edit)) co_return co_await set_tag(std::move(base), *tag);
   if (const auto* to_run = std::get_if<mlflow::LinkToRun>(&edit))
     co_return co_await link(path, trace, *to_run);
   if (const auto* feedback = std::get_if<mlflow::FeedbackByRequest>(&edit))
-    co_return co_await assess(std::move(base), body_of(feedback->assessment, feedback->id, path, trace),
-                              feedback->id, may_be_done);
+    co_return co_await assess(path, trace, feedback->id, feedback->assessment, may_be_done);
   const auto& assessment = std::get<mlflow::EditAssessment>(edit);
   switch (assessment.way) {
     case mlflow::EditAssessment::Way::create:
-      co_return co_await assess(std::move(base), body_of(assessment.assessment, assessment.id, path, trace),
-                                assessment.id, may_be_done);
+      co_return co_await assess(path, trace, assessment.id, assessment.assessment, may_be_done);
     case mlflow::EditAssessment::Way::update:
       co_return co_await update(std::move(base),
                                 body_of(assessment.assessment, ids_.id_there(assessment.id), path, trace),
@@ -105,29 +107,17 @@ asio::awaitable<EditOutcome> TableEdits::set_tag(std::string base, const mlflow:
   co_return outcome_of(co_await calls_.call("PATCH", base + "/tags", std::move(body)));
 }
 
-asio::awaitable<EditOutcome> TableEdits::assess(std::string base, std::string body, std::string id,
+asio::awaitable<EditOutcome> TableEdits::assess(const std::string& path, const TraceId& trace,
+                                                const std::string& id, const std::string& assessment,
                                                 bool may_be_done) {
-  if (may_be_done) {
-    Verdict there =
-        co_await calls_.call("GET", with_query(base + "/assessments/" + percent_encode(ids_.id_there(id))));
-    if (there.action == Action::done || there.action == Action::stopped)
-      co_return outcome_of(std::move(there));
-  }
-  Verdict verdict = co_await calls_.call("POST", with_query(base + "/assessments"), std::move(body));
-  if (verdict.action == Action::done) {
-    if (std::string there =
-            mlflow::assessment_id_of_answer(R"({"assessment":)" + verdict.response.body + "}");
-        !there.empty() && there != id)
-      ids_.keep_id_there(id, std::move(there));
-    co_return EditOutcome{Fate::done, std::move(verdict)};
-  }
-  if (verdict.action == Action::exists || verdict.status == 500) {
-    const Verdict there =
-        co_await calls_.call("GET", with_query(base + "/assessments/" + percent_encode(id)));
-    if (there.action == Action::done) verdict.action = Action::done;
-    if (there.action == Action::stopped) co_return EditOutcome{};
-  }
-  co_return outcome_of(std::move(verdict));
+  const std::string base = base_of(path, trace);
+  const NewAssessment wanted{id,
+                             assessment,
+                             base + "/assessments",
+                             with_query(base + "/info"),
+                             body_of(assessment, id, path, trace),
+                             with_query({})};
+  co_return outcome_of(co_await creation_.create(wanted, may_be_done));
 }
 
 asio::awaitable<EditOutcome> TableEdits::update(std::string base, std::string body,

@@ -14,8 +14,8 @@ namespace spanferry::uploader {
 class TableEdits {
  public:
   // `warehouse`: the SQL warehouse to name in calls that take one; empty: none.
-  TableEdits(TraceCalls& calls, TraceEdits& ids, std::string warehouse)
-      : calls_(calls), ids_(ids), warehouse_(std::move(warehouse)) {}
+  TableEdits(TraceCalls& calls, AssessmentIds& ids, std::string warehouse)
+      : calls_(calls), ids_(ids), creation_(calls, ids), warehouse_(std::move(warehouse)) {}
 
   // Of a trace in the location `path`. `may_be_done`: by the process before.
   boost::asio::awaitable<EditOutcome> apply(std::string path, const TraceId& trace,
@@ -23,7 +23,8 @@ class TableEdits {
 
  private:
   boost::asio::awaitable<EditOutcome> set_tag(std::string base, const mlflow::SetTag& edit);
-  boost::asio::awaitable<EditOutcome> assess(std::string base, std::string body, std::string id,
+  boost::asio::awaitable<EditOutcome> assess(const std::string& path, const TraceId& trace,
+                                             const std::string& id, const std::string& assessment,
                                              bool may_be_done);
   boost::asio::awaitable<EditOutcome> update(std::string base, std::string body,
                                              const mlflow::EditAssessment& edit);
@@ -40,7 +41,8 @@ class TableEdits {
   [[nodiscard]] std::string with_query(std::string path, std::string_view query = {}) const;
 
   TraceCalls& calls_;
-  TraceEdits& ids_;
+  AssessmentIds& ids_;
+  AssessmentCreation creation_;
   const std::string warehouse_;
 };
 

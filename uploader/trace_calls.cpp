@@ -34,7 +34,8 @@ asio::awaitable<Verdict> TraceCalls::send(Surface surface, net::HttpRequest requ
   }
 }
 
-asio::awaitable<Verdict> TraceCalls::call(std::string method, std::string path, std::string body) {
+asio::awaitable<Verdict> TraceCalls::call(std::string method, std::string path, std::string body,
+                                          Tries tries) {
   net::HttpRequest request;
   request.method = std::move(method);
   request.url = join_url(context_.settings.url, path);
@@ -43,7 +44,7 @@ asio::awaitable<Verdict> TraceCalls::call(std::string method, std::string path, 
     request.headers.emplace_back("Content-Type", "application/json");
     request.body.push_back(std::make_shared<const std::string>(std::move(body)));
   }
-  co_return co_await send(surface_, std::move(request));
+  co_return co_await send(surface_, std::move(request), tries);
 }
 
 asio::awaitable<Verdict> TraceCalls::start_trace(std::string body) {

@@ -27,7 +27,8 @@ class TraceCalls {
   enum class Way : std::uint8_t { upload, download };
   boost::asio::awaitable<Verdict> credentials(const TraceId& trace, Way way, const std::string& path = {});
   // Any call of the API with a JSON body; empty: none.
-  boost::asio::awaitable<Verdict> call(std::string method, std::string path, std::string body = {});
+  boost::asio::awaitable<Verdict> call(std::string method, std::string path, std::string body = {},
+                                       Tries tries = Tries::endless);
   // PATCH and DELETE /api/2.0/mlflow/traces/ID/tags. done also when there is no such tag to erase.
   boost::asio::awaitable<Verdict> set_tag(const TraceId& trace, std::string_view key, std::string_view value);
   boost::asio::awaitable<Verdict> erase_tag(const TraceId& trace, std::string_view key);

@@ -36,6 +36,11 @@ std::string assessments_path(const TraceId& trace, std::string_view id = {}) {
   return path;
 }
 
+std::string trace_path(const TraceId& trace) {
+  const std::string id = mlflow::trace_name_of(trace);
+  return fmt::format("/api/3.0/mlflow/traces/{}?trace_id={}", id, id);
+}
+
 }  // namespace
 
 asio::awaitable<EditOutcome> TraceEdits::apply(const TraceId& trace, const mlflow::TraceEdit& edit,
@@ -88,42 +93,24 @@ asio::awaitable<EditOutcome> TraceEdits::set_tag(const TraceId& trace, const mlf
 
 asio::awaitable<EditOutcome> TraceEdits::assess(const TraceId& trace, const std::string& id,
                                                 const std::string& assessment, bool may_be_done) {
-  // A server refuses the same id a second time as if it were broken (CONTRACT 1.6): not worth the tries that
-  // it takes to learn so.
-  if (may_be_done) {
-    Verdict verdict = co_await calls_.call("GET", assessments_path(trace, id_there(id)));
-    if (verdict.action == Action::done || verdict.action == Action::stopped)
-      co_return outcome_of(std::move(verdict));
-  }
-  std::string body;
-  JsonWriter json(body);
+  NewAssessment wanted{id, assessment, assessments_path(trace), trace_path(trace), {}, {}};
+  JsonWriter json(wanted.body);
   json.begin_object().key("assessment");
   json.raw(mlflow::assessment_with_ids(assessment, id, mlflow::trace_name_of(trace),
-                                       [this](std::string_view other) { return id_there(other); }));
+                                       [this](std::string_view other) { return ids_.id_there(other); }));
   json.end_object();
-  Verdict verdict = co_await calls_.call("POST", assessments_path(trace), std::move(body));
-  if (verdict.action == Action::done) {
-    if (std::string there = mlflow::assessment_id_of_answer(verdict.response.body);
-        !there.empty() && there != id)
-      keep_id_there(id, std::move(there));
-    co_return EditOutcome{Fate::done, std::move(verdict)};
-  }
+  Verdict verdict = co_await creation_.create(wanted, may_be_done);
   if (verdict.action == Action::not_found) co_return EditOutcome{Fate::early, std::move(verdict)};
-  if (verdict.action == Action::exists || verdict.status == 500) {
-    const Verdict there = co_await calls_.call("GET", assessments_path(trace, id));
-    if (there.action == Action::done) verdict.action = Action::done;
-    if (there.action == Action::stopped) co_return EditOutcome{};
-  }
   co_return outcome_of(std::move(verdict));
 }
 
 asio::awaitable<EditOutcome> TraceEdits::update(const TraceId& trace, const mlflow::EditAssessment& edit) {
-  const std::string id = id_there(edit.id);
+  const std::string id = ids_.id_there(edit.id);
   std::string body;
   JsonWriter json(body);
   json.begin_object().key("assessment");
   json.raw(mlflow::assessment_with_ids(edit.assessment, id, mlflow::trace_name_of(trace),
-                                       [this](std::string_view other) { return id_there(other); }));
+                                       [this](std::string_view other) { return ids_.id_there(other); }));
   if (!edit.update_mask.empty()) json.field("update_mask", edit.update_mask);
   json.end_object();
   Verdict verdict = co_await calls_.call("PATCH", assessments_path(trace, id), std::move(body));
@@ -132,7 +119,7 @@ asio::awaitable<EditOutcome> TraceEdits::update(const TraceId& trace, const mlfl
 }
 
 asio::awaitable<EditOutcome> TraceEdits::erase(const TraceId& trace, const std::string& id) {
-  Verdict verdict = co_await calls_.call("DELETE", assessments_path(trace, id_there(id)));
+  Verdict verdict = co_await calls_.call("DELETE", assessments_path(trace, ids_.id_there(id)));
   if (!may_be_unknown_trace(verdict)) co_return outcome_of(std::move(verdict));
   if (verdict.action == Action::not_found) verdict.action = Action::done;
   co_return co_await ask_for_trace(trace, std::move(verdict));
@@ -204,21 +191,6 @@ asio::awaitable<EditOutcome> TraceEdits::remove(const TraceId& trace, std::strin
     }
     co_return outcome_of(std::move(there));
   }
-}
-
-std::string TraceEdits::key_of(std::string_view id) const {
-  return fmt::format("assessment/{}/{}", context_.settings.name, id);
-}
-
-std::string TraceEdits::id_there(std::string_view id) {
-  constexpr std::size_t kMaxIdBytes = 128;
-  if (id.size() > kMaxIdBytes) return std::string(id);
-  const auto there = context_.spool.load(key_of(id));
-  return there && *there ? **there : std::string(id);
-}
-
-void TraceEdits::keep_id_there(std::string_view id, std::string there) {
-  context_.spool.put(key_of(id), std::move(there));
 }
 
 }  // namespace spanferry::uploader

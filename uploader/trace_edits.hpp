@@ -9,6 +9,8 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "model/mlflow_write.hpp"
+#include "uploader/assessment_ids.hpp"
+#include "uploader/new_assessment.hpp"
 #include "uploader/trace_calls.hpp"
 
 namespace spanferry::uploader {
@@ -27,7 +29,11 @@ struct EditOutcome {
 // Lives on the deliver thread. Outlived by all it is given.
 class TraceEdits {
  public:
-  TraceEdits(const TrackContext& context, TraceCalls& calls) : context_(context), calls_(calls) {}
+  TraceEdits(const TrackContext& context, TraceCalls& calls)
+      : context_(context),
+        calls_(calls),
+        ids_(context.spool, context.settings.name),
+        creation_(calls, ids_) {}
 
   // `may_be_done`: by the process before, or as the trace was told before.
   boost::asio::awaitable<EditOutcome> apply(const TraceId& trace, const mlflow::TraceEdit& edit,
@@ -40,9 +46,6 @@ class TraceEdits {
   // A new assessment of a trace that somebody else may have told about.
   boost::asio::awaitable<EditOutcome> assess(const TraceId& trace, const std::string& id,
                                              const std::string& assessment, bool may_be_done);
-  // What the far side calls that assessment: it may have minted an id of its own.
-  [[nodiscard]] std::string id_there(std::string_view id);
-  void keep_id_there(std::string_view id, std::string there);
 
  private:
   boost::asio::awaitable<EditOutcome> set_tag(const TraceId& trace, const mlflow::SetTag& edit);
@@ -51,10 +54,11 @@ class TraceEdits {
   boost::asio::awaitable<EditOutcome> link(const TraceId& trace, const mlflow::LinkToRun& edit);
 
   boost::asio::awaitable<EditOutcome> ask_for_trace(const TraceId& trace, Verdict otherwise);
-  [[nodiscard]] std::string key_of(std::string_view id) const;
 
   const TrackContext context_;
   TraceCalls& calls_;
+  AssessmentIds ids_;
+  AssessmentCreation creation_;
 };
 
 }  // namespace spanferry::uploader

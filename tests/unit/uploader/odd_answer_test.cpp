@@ -52,6 +52,20 @@ TEST(OddAnswer, LacksWhatTheCallAnswers) {
   EXPECT_TRUE(get("/api/2.0/mlflow/traces/tr-1/credentials-for-data-upload", R"({"trace":{}})"));
   EXPECT_TRUE(get("/api/3.0/mlflow/traces/tr-1?trace_id=tr-1", "{}"));
   EXPECT_FALSE(get("/api/3.0/mlflow/something-else", "{}"));
+  EXPECT_FALSE(
+      get("/api/3.0/mlflow/traces/tr-1/assessments/a-1", R"({"assessment":{"assessment_id":"a-1"}})"));
+  EXPECT_TRUE(get("/api/3.0/mlflow/traces/tr-1/assessments/a-1", R"({"trace":{}})"));
+  EXPECT_FALSE(get("/api/4.0/mlflow/traces/c.s.p/1/info", R"({"trace":{"trace_info":{}}})"));
+  EXPECT_FALSE(get("/api/4.0/mlflow/traces/c.s.p/1/assessments/a-1", R"({"assessment_id":"a-1"})"));
+  const auto post = [](const char* path, const char* body) {
+    return why_odd(databricks_api, "POST", std::string("https://there") + path, answer(body));
+  };
+  EXPECT_TRUE(post("/api/3.0/mlflow/traces/tr-1/assessments", R"({"login":"/portal"})"));
+  EXPECT_FALSE(post("/api/3.0/mlflow/traces/tr-1/assessments", R"({"assessment":{}})"));
+  EXPECT_TRUE(post("/api/4.0/mlflow/traces/c.s.p/1/assessments", "{}"));
+  EXPECT_FALSE(post("/api/4.0/mlflow/traces/c.s.p/1/assessments", R"({"assessment_id":"a-1"})"));
+  EXPECT_TRUE(post("/api/4.0/mlflow/traces/c.s.p/1/info", R"({"login":"/portal"})"));
+  EXPECT_FALSE(post("/api/4.0/mlflow/traces/c.s.p/1/info", R"({"trace_id":"1"})"));
 }
 
 }  // namespace

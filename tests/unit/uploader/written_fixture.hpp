@@ -9,6 +9,7 @@
 
 #include <simdjson.h>
 
+#include "model/mlflow_assessment.hpp"
 #include "model/mlflow_write.hpp"
 #include "tests/unit/uploader/trace_fixture.hpp"
 #include "uploader/trace_marks.hpp"
@@ -82,9 +83,12 @@ struct WrittenFixture : TraceFixture {
     if (has("/tags")) return change_tag(trace, call);
     if (has("/assessments")) return change_assessment(trace, call);
     if (!has("?trace_id=")) return std::nullopt;
+    std::string assessments;
+    for (const auto& [assessment, json] : trace.assessments)
+      assessments += (assessments.empty() ? "" : ",") + json;
     return answer(200, R"({"trace":{"trace_info":{"trace_id":")" + id +
                            R"(","trace_location":{"mlflow_experiment":{"experiment_id":")" +
-                           trace.experiment + R"("}}}}})");
+                           trace.experiment + R"("}},"assessments":[)" + assessments + "]}}}");
   }
   static Verdict unknown(const FakeWorkspace::Call& call, const std::string& /*id*/) {
     if (!call.what.starts_with("PATCH") || call.what.find("/tags") == std::string::npos)
@@ -122,7 +126,8 @@ struct WrittenFixture : TraceFixture {
       std::string given = text_of(call.body, {"assessment", "assessment_id"});
       if (!minted.empty()) given = std::exchange(minted, {});
       if (trace.assessments.contains(given)) return refusal(Action::split, 500);
-      trace.assessments[given] = text_of(call.body, {"assessment"});
+      trace.assessments[given] = mlflow::assessment_with_ids(
+          text_of(call.body, {"assessment"}), given, "", [](std::string_view id) { return std::string(id); });
       return answer(200, R"({"assessment":{"assessment_id":")" + given + R"("}})");
     }
     if (call.what.starts_with("DELETE")) {
@@ -131,7 +136,7 @@ struct WrittenFixture : TraceFixture {
     }
     if (!trace.assessments.contains(id)) return refusal(Action::not_found, 404);
     if (call.what.starts_with("PATCH")) trace.assessments[id] = text_of(call.body, {"assessment"});
-    return answer(200, "{}");
+    return answer(200, R"({"assessment":{"assessment_id":")" + id + R"("}})");
   }
 
   There* at(std::uint32_t trace) {

@@ -134,6 +134,34 @@ TEST_F(WrittenToMlflow, WhereTheFarSideMintsAnIdItIsTranslatedForEver) {
   EXPECT_THAT(at(1)->assessments, SizeIs(1));
 }
 
+TEST_F(WrittenToMlflow, AnAssessmentWhoseAnswerWasLostIsMadeOnceWhereIdsAreMintedThere) {
+  write_info(1);
+  const auto feedback = [this](const std::string& id, const std::string& created) {
+    edit(1, mlflow::EditAssessment{
+                create, id,
+                R"({"assessment_name":"n","source":{"source_type":"HUMAN","source_id":"jane"},)"
+                R"("create_time":")" +
+                    created + R"(","feedback":{"value":1}})",
+                ""});
+  };
+  feedback("a-1", "2026-11-24T02:20:46.125Z");
+  feedback("a-2", "2026-11-24T02:20:46.126Z");
+  assess(1, update, "a-1", 2);
+  int lost = 0;
+  first = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (!call.what.starts_with("POST") || !call.what.ends_with("/assessments")) return std::nullopt;
+    minted = "a-theirs-" + std::to_string(lost);
+    serve(call);
+    if (lost++ == 2) ADD_FAILURE() << "made once more";
+    return refusal(Action::again, 0);
+  };
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(at(1)->assessments, SizeIs(2));
+  EXPECT_THAT(at(1)->assessments["a-theirs-0"], HasSubstr("\"value\":2"));
+  EXPECT_THAT(at(1)->assessments["a-theirs-1"], HasSubstr("\"value\":1"));
+}
+
 TEST_F(WrittenToMlflow, AnAssessmentThatIsThereAlreadyIsNoErrorAndNoSecondOne) {
   write_info(1);
   start();
