@@ -17,8 +17,8 @@ bool holds_json(std::string_view text) {
   return type == JsonType::string || type == JsonType::array || type == JsonType::object;
 }
 
-std::string attribute_of(const JsonAttribute& a) {
-  const auto text = json_string(a.json);
+std::string attribute_of(const JsonAttribute& a, TextValues texts) {
+  const auto text = texts == TextValues::in_quotes ? json_string(a.json) : std::nullopt;
   if (!text || !holds_json(*text)) return key_value_of(a.key, a.json);
   std::string value, out;
   pbf_writer(value).add_bytes(otlp::any_value::kString, a.json);
@@ -58,7 +58,7 @@ void write_link(pbf_writer& span, const StoredLink& link) {
   span.add_bytes(otlp::span::kLinks, out);
 }
 
-std::string span_of(const StoredSpan& span) {
+std::string span_of(const StoredSpan& span, TextValues texts) {
   std::string out;
   pbf_writer writer(out);
   writer.add_bytes(otlp::span::kTraceId, span.trace_id.raw().data(), TraceId::kSize);
@@ -68,7 +68,8 @@ std::string span_of(const StoredSpan& span) {
   writer.add_bytes(otlp::span::kName, span.name);
   writer.add_fixed64(otlp::span::kStart, span.start_ns);
   writer.add_fixed64(otlp::span::kEnd, span.end_ns);
-  for (const JsonAttribute& a : span.attributes) writer.add_bytes(otlp::span::kAttributes, attribute_of(a));
+  for (const JsonAttribute& a : span.attributes)
+    writer.add_bytes(otlp::span::kAttributes, attribute_of(a, texts));
   for (const StoredEvent& event : span.events) write_event(writer, event);
   for (const StoredLink& link : span.links) write_link(writer, link);
   std::string status;
@@ -81,10 +82,11 @@ std::string span_of(const StoredSpan& span) {
 
 }  // namespace
 
-std::string otlp_request_of(std::span<const StoredSpan> spans) {
+std::string otlp_request_of(std::span<const StoredSpan> spans, TextValues texts) {
   std::string scope;
   pbf_writer scope_writer(scope);
-  for (const StoredSpan& span : spans) scope_writer.add_bytes(otlp::scope_spans::kSpans, span_of(span));
+  for (const StoredSpan& span : spans)
+    scope_writer.add_bytes(otlp::scope_spans::kSpans, span_of(span, texts));
   std::string resource;
   pbf_writer(resource).add_bytes(otlp::resource_spans::kScopeSpans, scope);
   std::string out;

@@ -33,6 +33,10 @@ struct TableDelivery::Sending {
   [[nodiscard]] bool info_was_told() const {
     return gathered.mark && (gathered.mark->has_root || gathered.mark->info_sent);
   }
+  // What its client told has tags of its own, also where the trace was told by its spans before.
+  [[nodiscard]] bool tags_were_told() const {
+    return gathered.writes.info ? gathered.mark && gathered.mark->info_sent : info_was_told();
+  }
 };
 
 TableDelivery::TableDelivery(const TrackContext& context)
@@ -82,6 +86,11 @@ asio::awaitable<std::expected<TraceOutcome, Verdict>> TableDelivery::deliver_tra
   if (verdict.action == Action::held) co_await remember_held(sending, unsettled);
   if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
   co_await remember_held(sending, 0);
+  // Its spans follow to where it was told, though none has come yet.
+  if (outcome.info_sent && sending.mark.last == 0) {
+    sending.mark.last = gathered.parts.back().seq;
+    co_await remember(gathered.trace.id, sending.mark);
+  }
   ++context_.sender.health().delivered_traces;
   co_return outcome;
 }
@@ -132,7 +141,7 @@ asio::awaitable<Verdict> TableDelivery::send_spans(Sending& sending, UnsentRows:
 std::optional<std::string> TableDelivery::info_of(Sending& sending) const {
   const GatheredTrace& gathered = sending.gathered;
   if (sending.location.path.empty()) return std::nullopt;
-  const auto tags = mlflow::WithTags(!sending.info_was_told());
+  const auto tags = mlflow::WithTags(!sending.tags_were_told());
   if (const auto& own = gathered.writes.info) return table_info_body(*own, sending.location, tags);
   // Its scalars come from the one who saw the root, and never from less than is there.
   const bool knows_all =
@@ -164,7 +173,7 @@ asio::awaitable<Verdict> TableDelivery::send_info(Sending& sending, TraceOutcome
   if (verdict.action == Action::done || verdict.action == Action::exists) {
     outcome.has_root = true;
     outcome.info_sent = gathered.writes.info.has_value();
-    outcome.tags_told = !sending.info_was_told();
+    outcome.tags_told = !sending.tags_were_told();
     co_return done;
   }
   // Its spans are there, and the table shows a trace by them alone.

@@ -4,12 +4,11 @@
 #include <unordered_set>
 
 #include "model/mlflow_json.hpp"
-#include "model/mlflow_otlp.hpp"
 #include "model/otlp_scan.hpp"
 
 namespace spanferry::uploader {
 
-Result<std::string> otlp_of_span_file(spool::Spool& spool, const Record& record) {
+Result<std::string> otlp_of_span_file(spool::Spool& spool, const Record& record, mlflow::TextValues texts) {
   auto spans = mlflow::parse_spans_file(*record.payload);
   if (!spans) return std::unexpected(spans.error());
   std::string request;
@@ -28,7 +27,7 @@ Result<std::string> otlp_of_span_file(spool::Spool& spool, const Record& record)
     });
   }
   std::erase_if(*spans, [&wanted](const mlflow::StoredSpan& span) { return !wanted.contains(span.span_id); });
-  if (!spans->empty()) request += mlflow::otlp_request_of(*spans);
+  if (!spans->empty()) request += mlflow::otlp_request_of(*spans, texts);
   return request;
 }
 

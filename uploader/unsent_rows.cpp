@@ -47,6 +47,9 @@ Result<UnsentRows::Found> UnsentRows::of(const GatheredTrace& gathered, const Tr
     for (Spans& one : *all) one.was_sent |= waited_for_info(one.part, mark);
     there.merge(held);
   }
+  // A dead letter of one span that is tried again: the table refused it, whatever else of its record it took.
+  for (const Spans& one : *all)
+    if (one.part.parked && !one.part.parked->key.span.is_zero()) there.erase(one.part.parked->key.span);
   std::unordered_map<SpanId, std::size_t> winner;  // of the copies, by their place in all that was not sent
   std::size_t place = 0;
   for (const Spans& one : *all)
@@ -110,7 +113,7 @@ Result<std::shared_ptr<const std::string>> UnsentRows::request_of(const TracePar
 
 Result<std::shared_ptr<const std::string>> UnsentRows::request_of(const Record& record) const {
   if (record.header.kind != RecordKind::trace_data) return record.payload;
-  auto request = otlp_of_span_file(context_.spool, record);
+  auto request = otlp_of_span_file(context_.spool, record, mlflow::TextValues::as_they_are);
   if (!request) return std::unexpected(request.error());
   return std::make_shared<const std::string>(*std::move(request));
 }

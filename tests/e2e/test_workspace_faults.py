@@ -133,7 +133,6 @@ def test_an_outage_drops_nothing(start, workspace, admin, storage, mode):
     assert_all_there_once(d, workspace, sent, storage)
 
 
-@pytest.mark.parametrize("storage", STORAGES[:1], indirect=True, ids=lambda storage: storage.name)
 @pytest.mark.parametrize("status", [400, 405, 415, 422, 501])
 def test_a_trace_that_is_refused_for_good_is_a_dead_letter_and_can_be_tried_again(start, workspace, admin, storage, status):
     d = start(destination(workspace))

@@ -51,7 +51,7 @@ class UnityCatalog:
     name = "unity_catalog"
     spans, info = "POST /api/2.0/otel/v1/traces", "POST /api/4.0/mlflow/traces/[^/]+/[^/]+/info"
     calls = (LOOK_UP, spans, info)
-    answering = (LOOK_UP,)
+    answering = (LOOK_UP, info)
     main = spans
     letters = 3  # each of its spans
 

@@ -46,6 +46,11 @@ TEST(SpanFileAsOtlp, HoldsWhatTheFileHolds) {
   EXPECT_EQ(*back[0].find("nothing"), "null");
   EXPECT_EQ(*back[0].find("object"), "{\"a\": [1, \"b\"]}");
   EXPECT_EQ(*back[0].find("json"), R"("{\"a\": 1}")") << "a string stays a string";
+  const std::string as_is = otlp_request_of(*spans, TextValues::as_they_are);
+  EXPECT_NE(request.find(R"("{\"a\": 1}")"), std::string::npos)
+      << "one layer for the server that takes one away";
+  EXPECT_EQ(as_is.find(R"("{\"a\": 1}")"), std::string::npos);
+  EXPECT_NE(as_is.find(R"({"a": 1})"), std::string::npos);
   ASSERT_THAT(back[0].events, SizeIs(1));
   EXPECT_EQ(back[0].events[0].time_ns, 1795486895208126735U);
   EXPECT_EQ(back[0].events[0].attributes, R"({"exception.type":"ValueError"})");

@@ -152,6 +152,48 @@ TEST_F(TableDeliveryTest, OneRefusedSpanDoesNotTakeItsNeighboursAlong) {
   EXPECT_THAT(decode_traces_request(dead[0].payload)->spans, SizeIs(1));
 }
 
+TEST_F(TableDeliveryTest, ARefusedSpanThatIsTriedAgainGoesToItsNeighbours) {
+  bool refuses = true;
+  append({trace_span(1, 1, 0, "bad"), trace_span(1, 2, 1), trace_span(1, 3, 1)});
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (refuses && call.what == kSpans && call.body.find("bad") != std::string::npos)
+      return refusal(Action::split, 400);
+    return std::nullopt;
+  };
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, SizeIs(2));
+  refuses = false;
+  auto& cursor = spool.cursor_of("workspace");
+  cursor.take_back(0);
+  track->records_arrived();
+  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
+  EXPECT_THAT(workspace.rows, SizeIs(3));
+  EXPECT_EQ(settled()[Outcome::delivered], 3U);
+}
+
+TEST_F(TableDeliveryTest, SpansThatComeAfterTheInfoOfTheirClientGoToItsTable) {
+  mlflow::WrittenInfo info;
+  info.trace = trace_of(1);
+  info.experiment_id = "1";
+  spool::Entry entry;
+  entry.header.kind = RecordKind::trace_info;
+  entry.header.received_ns = now_ns();
+  entry.payload = std::make_shared<const std::string>(mlflow::encode(info));
+  entry.traces = {trace_of(1)};
+  std::vector<spool::Entry> entries;
+  entries.push_back(std::move(entry));
+  spool.append(std::move(entries), {});
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.table_infos, SizeIs(1));
+  append({trace_span(1, 1, 0)});
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, SizeIs(1));
+  EXPECT_THAT(workspace.calls_of("credentials"), SizeIs(0));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
 TEST_F(TableDeliveryTest, SpansThatThePartialSuccessRejectsAreDead) {
   append({trace_span(1, 1, 0), trace_span(1, 2, 1)});
   workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
