@@ -4,6 +4,10 @@ import threading
 import time
 
 from workspace_admin import CALLS
+from workspace_storages import UnityCatalog
+
+DELIVERY = (*CALLS, UnityCatalog.spans, UnityCatalog.info)
+EDITS = ("(PATCH|DELETE) /api/[^/]+/mlflow/traces/.*/tags", "/mlflow/traces/.*/assessments", "delete-traces")
 
 # (weight, fault); each is told to one of the calls, or to all of them.
 PASSING = [
@@ -11,9 +15,11 @@ PASSING = [
     (1, {"status": 429}), (2, {"status": 500}), (1, {"status": 502}), (1, {"status": 504}), (1, {"status": 408}), (1, {"status": 425}),
     (3, {"drop": "before"}), (4, {"drop": "after"}), (2, {"truncate": 0}), (1, {"truncate": 5}), (3, {"delay_s": 0.2}), (1, {"delay_s": 1.6}),
     (2, {"status": 500, "process": True}), (2, {"status": 503, "process": True}),
-    (1, {"status": 200, "content_type": "text/html", "body": "<html>log in</html>"}), (1, {"status": 200, "body": {"login": "/portal"}}),
+    (1, {"status": 200, "content_type": "text/html", "body": "<html>log in</html>"}),
     (1, {"status": 302, "headers": {"Location": "https://elsewhere.invalid/"}}), (1, {"status": 401}), (1, {"status": 403}),
 ]
+# Only where something of the trace is answered can such an answer be told from a good one.
+ODD = [(1, {"status": 200, "body": {"login": "/portal"}})]
 SETTING_ASIDE = [(1, {"status": 400}), (1, {"status": 422}), (1, {"status": 413})]  # dead letters, tried again in the end
 
 
@@ -21,6 +27,7 @@ class RandomFarSide:
     """Threads that bring faults and restarts until stopped; `log` says what was done, with its time."""
 
     def __init__(self, daemon, admin, random, forbid):
+        """forbid: experiments that are refused now and then."""
         self.daemon, self.admin, self.forbid = daemon, admin, forbid
         self.log, self.began = [], time.monotonic()
         self.ended, self.trouble = threading.Event(), []
@@ -44,11 +51,7 @@ class RandomFarSide:
         while not self.ended.wait(random.uniform(0.05, 0.8)):
             what = random.random()
             if what < 0.80:
-                weights, faults = zip(*(PASSING if random.random() < 0.97 else SETTING_ASIDE))
-                fault = random.choices(faults, weights)[0] | {
-                    "match": random.choice([*CALLS, "/oidc/", ".*"]), "count": random.randint(1, 4)}
-                self._note(fault)
-                self.admin.faults(fault)
+                self._fault(random)
             elif what < 0.90:
                 self._note("expire tokens and signed URLs")
                 self.admin.call("expire_tokens", {})
@@ -59,10 +62,26 @@ class RandomFarSide:
                 self.ended.wait(random.uniform(0.3, 2.5))
                 self.admin.call("outage", {"on": False})
             else:
-                self._note(f"forbid {self.forbid}")
-                self.admin.config(forbid_experiments=[self.forbid])
+                experiment = random.choice(self.forbid)
+                self._note(f"forbid {experiment}")
+                self.admin.config(forbid_experiments=[experiment])
                 self.ended.wait(random.uniform(0.5, 3))
                 self.admin.config(forbid_experiments=[])
+
+    def _fault(self, random):
+        weights, faults = zip(*random.choices([PASSING, ODD, SETTING_ASIDE], [93, 4, 3])[0])
+        fault, count = random.choices(faults, weights)[0], random.randint(1, 4)
+        match = random.choice([*DELIVERY, *EDITS, "/oidc/", ".*"])
+        if "login" in fault.get("body", ()):
+            match = random.choice([call for call in DELIVERY if call != UnityCatalog.spans and not call.startswith("PUT")])
+        elif fault["status"] in (400, 413, 422) if "status" in fault else False:
+            # An edit that is refused goes in the end, after those that came later: no order is promised then.
+            match = random.choice(DELIVERY)
+        elif fault.get("status") == 500:
+            match, count = (match, 1) if match in EDITS else (random.choice(DELIVERY), count)
+        fault = fault | {"match": match, "count": count}
+        self._note(fault)
+        self.admin.faults(fault)
 
     def _restarts(self):
         random = self.for_restarts
