@@ -15,6 +15,7 @@ ingest::ApiSettings mlflow_api_settings(const config::Settings& settings) {
     api.destination = destination.name;
     api.experiment = destination.experiment;
     api.experiment_id = destination.experiment_id;
+    api.tables = destination.unity_catalog;
     api.create_experiment = destination.create_experiment;
     api.sql_warehouse_id = destination.sql_warehouse_id;
     break;

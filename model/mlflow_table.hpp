@@ -15,6 +15,10 @@
 
 namespace spanferry::mlflow {
 
+// The tags by which an experiment says that it is linked: the location's path, and its spans table in full.
+inline constexpr std::string_view kDestinationPathTag = "mlflow.experiment.databricksTraceDestinationPath";
+inline constexpr std::string_view kSpansTableTag = "mlflow.experiment.databricksTraceSpanStorageTable";
+
 struct TableLocation {
   std::string path;         // catalog.schema.prefix, or catalog.schema in the older form; empty: not known
   std::string spans_table;  // its full name; empty: not known

@@ -11,8 +11,6 @@ namespace spanferry::uploader {
 namespace {
 
 constexpr std::size_t kMaxIdDigits = 19;
-constexpr std::string_view kSpansTableTag = "mlflow.experiment.databricksTraceSpanStorageTable";
-constexpr std::string_view kDestinationPathTag = "mlflow.experiment.databricksTraceDestinationPath";
 
 }  // namespace
 
@@ -36,8 +34,8 @@ std::optional<DescribedExperiment> parse_experiment(std::string_view body) {
   for (const simdjson::dom::element tag : tags) {
     std::string_view key, value;
     if (tag["key"].get(key) != simdjson::SUCCESS || tag["value"].get(value) != simdjson::SUCCESS) continue;
-    if (key == kSpansTableTag) out.experiment.unity_catalog_table = value;
-    if (key == kDestinationPathTag) out.experiment.unity_catalog_path = value;
+    if (key == mlflow::kSpansTableTag) out.experiment.unity_catalog_table = value;
+    if (key == mlflow::kDestinationPathTag) out.experiment.unity_catalog_path = value;
   }
   Experiment& experiment = out.experiment;
   const auto location = mlflow::table_location(experiment.unity_catalog_path, experiment.unity_catalog_table);

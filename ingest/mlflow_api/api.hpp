@@ -31,6 +31,7 @@ struct ApiSettings {
   WorkspaceReader::Kind kind = WorkspaceReader::Kind::local;
   std::string destination;                // its name; empty for `local`
   std::string experiment, experiment_id;  // that of records which name none
+  std::string tables;                     // catalog.schema.prefix that it is to be linked to; empty: not said
   bool create_experiment = true;
   std::string sql_warehouse_id;  // for searches that name none
   mlflow::Defaults context;      // what plain OpenTelemetry leaves open

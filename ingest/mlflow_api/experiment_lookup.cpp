@@ -5,6 +5,7 @@
 
 #include "model/json_object.hpp"
 #include "model/log_limiter.hpp"
+#include "model/mlflow_table.hpp"
 #include "model/percent_encode.hpp"
 #include "model/provisional_id.hpp"
 
@@ -62,6 +63,14 @@ Experiment lost_provisional(const Api& api, std::string id) {
   return experiment;
 }
 
+// A client reads from these tags that its traces go to tables, and how to search for them.
+void add_configured_tables(const Api& api, Experiment& experiment) {
+  if (api.far_side.tables.empty() || experiment.name != api.far_side.experiment) return;
+  const auto location = mlflow::table_location(api.far_side.tables, "");
+  experiment.tags.emplace_back(mlflow::kDestinationPathTag, location.path);
+  experiment.tags.emplace_back(mlflow::kSpansTableTag, location.spans_table);
+}
+
 }  // namespace
 
 std::optional<Experiment> parse_experiment(std::string_view json) {
@@ -102,6 +111,7 @@ void give_provisional_id(Api& api, const std::string& name,
   experiment.tags = std::move(tags);
   experiment.created_ms = experiment.updated_ms = api.now_ms();
   experiment.made_by = made_by;
+  add_configured_tables(api, experiment);
   const Provisional meaning{api.far_side.destination, name};
   for (unsigned attempt = 0; experiment.id.empty() && attempt < kMaxAttempts; ++attempt) {
     std::string id = provisional_id(meaning.destination, name, attempt);

@@ -104,9 +104,8 @@ void link_table_location(Api& api, const Call& call, Reply reply) {
     std::erase_if(experiment->tags, [key](const auto& tag) { return tag.first == key; });
     experiment->tags.emplace_back(key, std::move(value));
   };
-  set("mlflow.experiment.databricksTraceDestinationPath", names->path());
-  set("mlflow.experiment.databricksTraceSpanStorageTable",
-      mlflow::table_location(names->path(), {}).spans_table);
+  set(mlflow::kDestinationPathTag, names->path());
+  set(mlflow::kSpansTableTag, mlflow::table_location(names->path(), {}).spans_table);
   api.experiments.put(*std::move(experiment), [reply = std::move(reply)](Result<> kept) mutable {
     reply(kept ? json_answer("{}") : answer_of(kept.error()));
   });

@@ -46,8 +46,10 @@ class MlflowApi : public testing::Test {
  protected:
   using State = ingest::WorkspaceReader::State;
 
-  void open(ingest::WorkspaceReader::Kind kind = ingest::WorkspaceReader::Kind::local) {
+  void open(ingest::WorkspaceReader::Kind kind = ingest::WorkspaceReader::Kind::local,
+            std::string tables = "") {
     ingest::ApiSettings settings;
+    settings.tables = std::move(tables);
     settings.kind = kind;
     if (kind != ingest::WorkspaceReader::Kind::local) settings.destination = "server";
     settings.experiment = "configured";
@@ -59,6 +61,9 @@ class MlflowApi : public testing::Test {
     table = std::make_unique<ingest::EndpointTable>(std::move(endpoints));
   }
   void open_before_a_server() { open(ingest::WorkspaceReader::Kind::mlflow); }
+  void open_before_a_workspace(std::string tables = "") {
+    open(ingest::WorkspaceReader::Kind::databricks, std::move(tables));
+  }
 
   ingest::Response call(std::string_view method, std::string_view target, std::string_view body = "",
                         std::string_view client = kPythonClient) {

@@ -8,6 +8,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 constexpr std::string_view kByName =
@@ -127,6 +128,15 @@ TEST_F(MlflowExperiments, AnIdThatNobodyCanVouchForIsTakenOnTrust) {
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(id_in(answer), "77");
   EXPECT_NE(header(answer, "X-Spanferry-Partial"), "");
+}
+
+TEST_F(MlflowExperiments, TheConfiguredOneIsToldToBeLinkedAsConfiguredUntilTheFarSideSays) {
+  open_before_a_workspace("main.genai.app");
+  far.state_ = State::away;
+  const auto answer = call("GET", "/api/2.0/mlflow/experiments/get-by-name?experiment_name=configured");
+  EXPECT_THAT(answer.body, HasSubstr(R"("value":"main.genai.app_otel_spans")"));
+  const auto other = call("GET", "/api/2.0/mlflow/experiments/get-by-name?experiment_name=other");
+  EXPECT_THAT(other.body, Not(HasSubstr("main.genai.app")));
 }
 
 }  // namespace

@@ -116,6 +116,7 @@ class SearchMergeTest : public ::testing::Test {
            .destination = "far",
            .experiment = {},
            .experiment_id = {},
+           .tables = {},
            .sql_warehouse_id = {},
            .context = {}}};
 
