@@ -63,6 +63,7 @@ void FarSide::read(ingest::WorkspaceRequest request,
                  {.method = std::move(request.method),
                   .path = std::move(request.path),
                   .body = std::move(request.body),
+                  .behind_signed_address = request.behind_signed_address,
                   .deadline = request.deadline,
                   .max_answer_bytes = request.max_answer_bytes},
                  [done = std::move(done)](Result<uploader::ReadAnswer> answer) mutable {

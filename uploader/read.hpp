@@ -16,6 +16,9 @@ struct ReadRequest {
   std::string method = "GET";
   std::string path{};  // with the query, below the destination's url
   std::string body{};  // JSON; empty: none
+  // The path gives out a signed address (CONTRACT 2.2), and the answer is what stands behind that one. It is
+  // asked without a credential. What the far side says instead of an address is the answer too.
+  bool behind_signed_address = false;
   std::chrono::milliseconds deadline{2000};
   std::size_t max_answer_bytes = 16U << 20;
 };

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include "uploader/databricks_storage.hpp"
 #include "uploader/endpoint.hpp"
 
 namespace spanferry::uploader {
@@ -30,6 +31,21 @@ net::HttpRequest http_request(const DestinationSettings& settings, ReadRequest&&
   }
   http.timeout = request.deadline;
   http.max_response_bytes = request.max_answer_bytes;
+  return http;
+}
+
+Result<net::HttpRequest> behind(const DestinationSettings& settings, const net::HttpResponse& answer,
+                                const net::HttpRequest& asked) {
+  auto credential = parse_storage_credential(answer.body);
+  if (!credential) return std::unexpected(std::move(credential.error()));
+  if (!is_as_safe_as(settings.url, credential->url))
+    return fail(ErrorKind::configuration, "the signed address is not https://, and is not used");
+  net::HttpRequest http;
+  http.method = "GET";
+  http.url = std::move(credential->url);
+  http.headers = std::move(credential->headers);
+  http.timeout = asked.timeout;
+  http.max_response_bytes = asked.max_response_bytes;
   return http;
 }
 
@@ -92,9 +108,18 @@ void WorkspaceReads::expire_after(Id id, milliseconds time) {
 }
 
 asio::awaitable<void> WorkspaceReads::run(Id id, ReadRequest request) {
-  auto answer = co_await sender_.ask(surface_, http_request(settings_, std::move(request)));
+  const bool behind_address = request.behind_signed_address;
+  const net::HttpRequest http = http_request(settings_, std::move(request));
+  auto answer = co_await sender_.ask(surface_, http);
   if (!deadlines_.contains(id)) co_return;  // it came too late
   learn(answer);
+  if (behind_address && answer && answer->status == 200) {
+    auto file = behind(settings_, *answer, http);
+    if (!file) co_return finish(id, std::unexpected(std::move(file.error())));
+    // What the storage says tells nothing of the workspace.
+    answer = co_await sender_.ask(Surface::storage, *std::move(file));
+    if (!deadlines_.contains(id)) co_return;
+  }
   if (!answer) co_return finish(id, std::unexpected(answer.error()));
   std::string type(answer->header("content-type").value_or(""));
   finish(id, ReadAnswer{answer->status, std::move(type), std::move(answer->body)});

@@ -83,7 +83,8 @@ void get_assessment(Api& api, const Call& call, Reply reply) {
   if (!trace) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
   const std::string id(call.parts[1]);
   known_trace(
-      api, *trace, [id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; },
+      api, *trace, place_of(call),
+      [id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; },
       [trace = *trace, id, call, reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));
         const JsonObject* found =
@@ -117,7 +118,7 @@ void update_assessment(Api& api, const Call& call, Reply reply) {
   change->set("last_update_time", quoted(mlflow::timestamp(api.now_ms())));
   EditAssessment edit{EditAssessment::Way::update, std::move(id), change->json(), std::move(mask)};
   auto has_it = [id = edit.id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; };
-  known_trace(api, *trace, std::move(has_it),
+  known_trace(api, *trace, place_of(call), std::move(has_it),
               [&api, call, trace = *trace, edit = std::move(edit), change = *std::move(change),
                reply = std::move(reply)](Result<KnownTrace> known) mutable {
                 if (!known) return reply(answer_of(known.error()));

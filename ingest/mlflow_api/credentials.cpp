@@ -17,7 +17,7 @@ void give_address(Api& api, const Call& call, Signed what, Reply reply) {
   std::string path = call.parameter("path").value_or("traces.json");
   if (!is_file_of_a_trace(path)) return reply(invalid("only attachments/ID can be named by `path`"));
   known_trace(
-      api, *id, [](const LocalTrace& trace) { return trace.exists(); },
+      api, *id, place_of(call), [](const LocalTrace& trace) { return trace.exists(); },
       [&api, call, id = *id, what, path = std::move(path),
        reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));
@@ -60,7 +60,7 @@ void put_stored(Api& api, const Call& call, Reply reply) {
 void get_stored(Api& api, const Call& call, Reply reply) {
   const auto file = api.signer.check(call.path, call.query, Signed::read, api.now_ms());
   if (!file) return reply(not_signed());
-  read_file(api, call, file->trace, file->path, std::move(reply));
+  read_file(api, call, file->trace, file->experiment, file->path, std::move(reply));
 }
 
 }  // namespace spanferry::ingest

@@ -29,7 +29,7 @@ void put_artifact(Api& api, const Call& call, Reply reply) {
 void get_artifact(Api& api, const Call& call, Reply reply) {
   const File file = file_of(call);
   if (!file.trace) return reply(not_there("the path names no trace"));
-  read_file(api, call, *file.trace, file.path, std::move(reply));
+  read_file(api, call, *file.trace, file.experiment, file.path, std::move(reply));
 }
 
 }  // namespace spanferry::ingest

@@ -1,49 +1,28 @@
 #include "ingest/mlflow_api/known_trace.hpp"
 
-#include <fmt/format.h>
-
 #include "ingest/mlflow_api/local_trace.hpp"
-#include "model/json_object.hpp"
+#include "model/mlflow_table.hpp"
 
 namespace spanferry::ingest {
 namespace {
 
-// A server's answer to GET traces/ID or traces/get, and on top of it what is here.
-Result<KnownTrace> merged(Api& api, const TraceId& id, const std::vector<Record>& records,
-                          const Result<WorkspaceAnswer>& answer) {
+// What is here, on top of what the far side has.
+KnownTrace merged(Api& api, const TraceId& id, const std::vector<Record>& records, FarTrace there) {
   TraceFold fold(id, api.flavor(), api.far_side.context);
   KnownTrace known;
+  known.partial = there.partial;
   bool is_there = !records.empty();
-  known.partial = !answer || (answer->status != 200 && answer->status != 404);
-  if (answer && answer->status == 200) {
-    const auto body = JsonObject::parse(answer->body, "the answer");
-    const std::string* trace = body ? body->find("trace") : nullptr;
-    const auto parts =
-        trace == nullptr ? JsonObject::parse("{}", "") : JsonObject::parse(*trace, "the trace");
-    const std::string* info = parts ? parts->find("trace_info") : nullptr;
-    std::vector<mlflow::StoredSpan> spans;
-    if (const std::string* list = parts ? parts->find("spans") : nullptr)
-      if (auto read = parse_otlp_spans(*list)) spans = *std::move(read);
-    known.partial = info == nullptr || !fold.begin_with(*info, std::move(spans));
-    is_there = is_there || !known.partial;
+  if (there.info) {
+    const bool begun = fold.begin_with(*there.info, std::move(there.spans)).has_value();
+    known.partial = known.partial || !begun;
+    is_there = is_there || begun;
   }
   for (const Record& record : records) fold.add(record);
   if (is_there) known.trace = fold.finish();
   return known;
 }
 
-void ask(Api& api, const TraceId& id, std::string path, std::vector<Record> records, KnownTraceHandler done) {
-  if (!api.may_ask())
-    return done(merged(api, id, records, fail(ErrorKind::unavailable, "the destination is away")));
-  WorkspaceRequest request;
-  request.path = std::move(path);
-  request.max_answer_bytes = 64U << 20;
-  api.reader()->read(std::move(request),
-                     [&api, id, records = std::move(records), done = std::move(done)](
-                         Result<WorkspaceAnswer> answer) mutable { done(merged(api, id, records, answer)); });
-}
-
-Result<KnownTrace> known_here(Api& api, const TraceId& id, const std::vector<Record>& records) {
+KnownTrace known_here(Api& api, const TraceId& id, const std::vector<Record>& records) {
   KnownTrace known;
   if (records.empty()) return known;
   TraceFold fold(id, api.flavor(), api.far_side.context);
@@ -52,27 +31,53 @@ Result<KnownTrace> known_here(Api& api, const TraceId& id, const std::vector<Rec
   return known;
 }
 
+// The client says it in V4 paths. In V3 paths it does not know, if its experiment is linked to a table only
+// at the far side: then the trace itself, or its experiment, tells.
+TracePlace completed(const Api& api, TracePlace place, const std::optional<LocalTrace>& here) {
+  if (!place.location.empty() || api.far_side.kind != WorkspaceReader::Kind::databricks) return place;
+  place.is_a_guess = true;
+  const LocalTrace nowhere;
+  const LocalTrace& trace = here ? *here : nowhere;
+  place.location = trace.info.location;
+  if (place.location.empty() && !trace.route.table.empty())
+    place.location = mlflow::table_location("", trace.route.table).path;
+  if (!place.location.empty()) return place;
+  if (const auto experiment = api.experiments.by_id(experiment_of(api, trace)))
+    for (const auto& [key, value] : experiment->tags)
+      if (key == mlflow::kDestinationPathTag) place.location = value;
+  return place;
+}
+
+void ask(Api& api, const TraceId& id, const TracePlace& place, bool with_spans, std::vector<Record> records,
+         KnownTraceHandler done) {
+  read_far_trace(api, id, place, with_spans,
+                 [&api, id, records = std::move(records), done = std::move(done)](FarTrace there) mutable {
+                   done(merged(api, id, records, std::move(there)));
+                 });
+}
+
 }  // namespace
 
-void known_trace(Api& api, const TraceId& id, Enough enough, KnownTraceHandler done) {
+TracePlace place_of(const Call& call) {
+  return {std::string(call.location), call.parameter("sql_warehouse_id").value_or("")};
+}
+
+void known_trace(Api& api, const TraceId& id, TracePlace place, Enough enough, KnownTraceHandler done) {
   auto records = records_of_trace(api.spool, id);
   if (!records) return done(std::unexpected(std::move(records.error())));
   auto here = known_here(api, id, *records);
-  if (api.is_local() || (here->trace && (here->trace->deleted || enough(*here->trace))))
+  if (api.is_local() || (here.trace && (here.trace->deleted || enough(*here.trace))))
     return done(std::move(here));
-  ask(api, id, fmt::format("/api/3.0/mlflow/traces/tr-{0}?trace_id=tr-{0}", id.hex()), *std::move(records),
-      std::move(done));
+  ask(api, id, completed(api, std::move(place), here.trace), false, *std::move(records), std::move(done));
 }
 
-void whole_trace(Api& api, const TraceId& id, KnownTraceHandler done) {
-  if (api.is_local()) return known_trace(api, id, [](const LocalTrace&) { return true; }, std::move(done));
+void whole_trace(Api& api, const TraceId& id, TracePlace place, KnownTraceHandler done) {
+  if (api.is_local())
+    return known_trace(api, id, std::move(place), [](const LocalTrace&) { return true; }, std::move(done));
   auto records = records_of_trace(api.spool, id);
   if (!records) return done(std::unexpected(std::move(records.error())));
-  const bool has_both = api.far_side.kind == WorkspaceReader::Kind::mlflow;
-  ask(api, id,
-      has_both ? fmt::format("/api/3.0/mlflow/traces/get?trace_id=tr-{}&allow_partial=true", id.hex())
-               : fmt::format("/api/3.0/mlflow/traces/tr-{0}?trace_id=tr-{0}", id.hex()),
-      *std::move(records), std::move(done));
+  if (api.may_ask()) place = completed(api, std::move(place), known_here(api, id, *records).trace);
+  ask(api, id, place, true, *std::move(records), std::move(done));
 }
 
 }  // namespace spanferry::ingest

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "ingest/mlflow_api/api.hpp"
+#include "ingest/mlflow_api/far_trace.hpp"
 
 namespace spanferry::ingest {
 
@@ -14,13 +15,16 @@ struct KnownTrace {
   bool partial = false;             // the far side was not asked, or did not answer
 };
 
+// As far as the call says: completed by what is known of the trace and its experiment.
+TracePlace place_of(const Call& call);
+
 // `done` is called once, on this thread or another. The far side is only asked when what is here is not
 // `enough`. Errors: those of the spool.
 using Enough = std::move_only_function<bool(const LocalTrace&)>;
 using KnownTraceHandler = std::move_only_function<void(Result<KnownTrace>)>;
-void known_trace(Api& api, const TraceId& id, Enough enough, KnownTraceHandler done);
+void known_trace(Api& api, const TraceId& id, TracePlace place, Enough enough, KnownTraceHandler done);
 
 // Info, assessments and spans; nothing here is enough while the far side can be asked.
-void whole_trace(Api& api, const TraceId& id, KnownTraceHandler done);
+void whole_trace(Api& api, const TraceId& id, TracePlace place, KnownTraceHandler done);
 
 }  // namespace spanferry::ingest

@@ -46,7 +46,7 @@ void delete_tag(Api& api, const Call& call, Reply reply) {
   }
   if (auto refused = unusable(key)) return reply(*std::move(refused));
   known_trace(
-      api, *id, [key = *key](const LocalTrace& here) { return here.info.tags.contains(key); },
+      api, *id, place_of(call), [key = *key](const LocalTrace& here) { return here.info.tags.contains(key); },
       [&api, call, id = *id, key = *key, reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));
         const bool has_it = known->trace && known->trace->exists() && known->trace->info.tags.contains(key);

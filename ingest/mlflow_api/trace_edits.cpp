@@ -23,7 +23,7 @@ void append_edit(Api& api, const Call& call, const TraceId& id, const mlflow::Tr
 void keep_edit(Api& api, const Call& call, const TraceId& id, mlflow::TraceEdit edit, Response answer,
                Reply reply, std::uint64_t idempotency) {
   known_trace(
-      api, id, [](const LocalTrace& here) { return here.exists(); },
+      api, id, place_of(call), [](const LocalTrace& here) { return here.exists(); },
       [&api, call, id, edit = std::move(edit), answer = std::move(answer), idempotency,
        reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));

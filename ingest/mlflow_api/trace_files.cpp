@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "ingest/mlflow_api/answers.hpp"
+#include "ingest/mlflow_api/far_trace.hpp"
 #include "ingest/mlflow_api/known_trace.hpp"
 #include "model/mlflow_json.hpp"
 #include "model/mlflow_write.hpp"
@@ -49,6 +50,11 @@ void keep_spans(Api& api, const Call& call, const TraceId& trace, Route route, R
   api.keep(call, std::move(entries), empty_answer(), std::move(reply));
 }
 
+Response file_answer(std::string content_type, std::string bytes) {
+  if (content_type.empty()) content_type = "application/octet-stream";
+  return {.content_type = std::move(content_type), .body = std::move(bytes)};
+}
+
 // The last one that was uploaded here, if the spool still has it.
 Result<std::optional<Response>> attachment_here(Api& api, const TraceId& trace, std::string_view path) {
   const auto records = records_of_trace(api.spool, trace);
@@ -59,19 +65,25 @@ Result<std::optional<Response>> attachment_here(Api& api, const TraceId& trace, 
     if (record.header.kind != RecordKind::artifact) continue;
     const auto artifact = mlflow::parse_artifact(*record.payload);
     if (!artifact || artifact->path != path) continue;
-    found = Response{.content_type = artifact->content_type, .body = std::string(artifact->bytes)};
-    if (found->content_type.empty()) found->content_type = "application/octet-stream";
+    found = file_answer(artifact->content_type, std::string(artifact->bytes));
   }
   return found;
 }
 
-void read_attachment(Api& api, const TraceId& trace, const std::string& path, Reply reply) {
+void read_attachment(Api& api, const TraceId& trace, const std::string& experiment, const std::string& path,
+                     Reply reply) {
   auto here = attachment_here(api, trace, path);
   if (!here) return reply(answer_of(here.error()));
   if (*here) return reply(**std::move(here));
-  auto otherwise = no_such_file(path);
-  if (!api.is_local()) mark_partial(otherwise);
-  reply(std::move(otherwise));
+  if (api.is_local()) return reply(no_such_file(path));
+  read_far_file(api, trace, experiment, path,
+                [path, reply = std::move(reply)](Result<WorkspaceAnswer> there) mutable {
+                  if (there && there->status == 200)
+                    return reply(file_answer(std::move(there->content_type), std::move(there->body)));
+                  auto otherwise = no_such_file(path);
+                  if (!there || there->status != 404) mark_partial(otherwise);
+                  reply(std::move(otherwise));
+                });
 }
 
 }  // namespace
@@ -93,10 +105,11 @@ void keep_file(Api& api, const Call& call, const TraceId& trace, const std::stri
   api.keep(call, std::move(entries), empty_answer(), std::move(reply));
 }
 
-void read_file(Api& api, const Call& /*call*/, const TraceId& trace, const std::string& path, Reply reply) {
-  if (is_attachment(path)) return read_attachment(api, trace, path, std::move(reply));
+void read_file(Api& api, const Call& call, const TraceId& trace, const std::string& experiment,
+               const std::string& path, Reply reply) {
+  if (is_attachment(path)) return read_attachment(api, trace, experiment, path, std::move(reply));
   if (path != kSpans) return reply(no_such_file(path));
-  whole_trace(api, trace, [path, reply = std::move(reply)](Result<KnownTrace> known) mutable {
+  whole_trace(api, trace, place_of(call), [path, reply = std::move(reply)](Result<KnownTrace> known) mutable {
     if (!known) return reply(answer_of(known.error()));
     const bool is_there = known->trace && known->trace->exists() && known->trace->has_spans;
     auto answer = is_there ? json_answer(mlflow::spans_file(known->trace->spans).body) : no_such_file(path);

@@ -13,6 +13,7 @@ bool is_file_of_a_trace(std::string_view path);
 void keep_file(Api& api, const Call& call, const TraceId& trace, const std::string& experiment,
                const std::string& path, Reply reply);
 // Answers with it: from here, or from the far side.
-void read_file(Api& api, const Call& call, const TraceId& trace, const std::string& path, Reply reply);
+void read_file(Api& api, const Call& call, const TraceId& trace, const std::string& experiment,
+               const std::string& path, Reply reply);
 
 }  // namespace spanferry::ingest

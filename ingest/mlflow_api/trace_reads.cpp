@@ -34,7 +34,7 @@ struct Batch {
   Api& api;
   std::vector<TraceId> ids;
   Reader reader;
-  std::string location;  // of V4; empty: V3
+  TracePlace place;  // the location of V4; without: V3
   Reply reply;
   std::size_t next = 0;
   bool partial = false;
@@ -43,9 +43,9 @@ struct Batch {
 };
 
 void write_one(Batch& batch, const LocalTrace& trace) {
-  if (batch.location.empty()) return write_whole(*batch.json, batch.api, trace, batch.reader);
+  if (batch.place.location.empty()) return write_whole(*batch.json, batch.api, trace, batch.reader);
   batch.json->begin_object().key("trace_info");
-  write_trace_info_v4(*batch.json, trace, batch.location);
+  write_trace_info_v4(*batch.json, trace, batch.place.location);
   batch.json->key("spans");
   write_otlp_spans(*batch.json, trace.spans);
   batch.json->end_object();
@@ -59,7 +59,7 @@ void read_next(std::shared_ptr<Batch> batch) {
     return batch->reply(std::move(answer));
   }
   const TraceId id = batch->ids[batch->next++];
-  whole_trace(batch->api, id, [batch](Result<KnownTrace> known) {
+  whole_trace(batch->api, id, batch->place, [batch](Result<KnownTrace> known) {
     if (!known) return batch->reply(answer_of(known.error()));
     batch->partial = batch->partial || known->partial;
     if (known->trace && known->trace->exists()) write_one(*batch, *known->trace);
@@ -73,7 +73,7 @@ void get_trace_info(Api& api, const Call& call, Reply reply) {
   const auto id = id_of(call);
   if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
   known_trace(
-      api, *id, [](const LocalTrace&) { return false; },
+      api, *id, place_of(call), [](const LocalTrace&) { return false; },
       [&api, id = *id, reader = call.reader, reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));
         Response answer = no_such_trace(id);
@@ -96,7 +96,7 @@ void get_trace(Api& api, const Call& call, Reply reply) {
     return reply(said ? not_there(fmt::format("Trace with ID '{}' not found.", *said)) : missing("trace_id"));
   }
   whole_trace(
-      api, *id,
+      api, *id, place_of(call),
       [&api, id = *id, reader = call.reader, reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));
         Response answer = no_such_trace(id);
@@ -116,7 +116,7 @@ void get_trace_info_v4(Api& api, const Call& call, Reply reply) {
   const auto id = id_of(call);
   if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
   known_trace(
-      api, *id, [](const LocalTrace&) { return false; },
+      api, *id, place_of(call), [](const LocalTrace&) { return false; },
       [id = *id, location = std::string(call.location),
        reply = std::move(reply)](Result<KnownTrace> known) mutable {
         if (!known) return reply(answer_of(known.error()));
@@ -137,8 +137,8 @@ void batch_get_traces(Api& api, const Call& call, Reply reply) {
   const auto names = call.parameters("trace_ids");
   if (names.empty()) return reply(missing("trace_ids"));
   if (names.size() > kMaxBatch) return reply(invalid(fmt::format("at most {} trace_ids", kMaxBatch)));
-  auto batch = std::make_shared<Batch>(api, std::vector<TraceId>{}, call.reader, std::string(call.location),
-                                       std::move(reply));
+  auto batch =
+      std::make_shared<Batch>(api, std::vector<TraceId>{}, call.reader, place_of(call), std::move(reply));
   for (const std::string& name : names)
     if (const auto id = mlflow::parse_trace_id(name)) batch->ids.push_back(*id);
   batch->json = std::make_unique<JsonWriter>(batch->body);

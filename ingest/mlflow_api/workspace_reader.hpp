@@ -20,6 +20,9 @@ struct WorkspaceRequest {
   std::string method = "GET";
   std::string path;  // with the query, below the far side's address: /api/3.0/mlflow/traces/search
   std::string body;  // JSON; empty: none
+  // The path gives out a signed address, as credentials-for-data-download does (CONTRACT 2.2): the answer is
+  // the file behind it, or what was said instead of an address.
+  bool behind_signed_address = false;
   std::chrono::milliseconds deadline{2000};
   std::size_t max_answer_bytes = 16U << 20;
 };

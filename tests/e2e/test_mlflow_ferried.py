@@ -1,5 +1,6 @@
 """MLflow's own client, unmodified, in front of the daemon: whoever reads directly at the far side finds what the app
 wrote and read here."""
+import json
 import uuid
 
 import pytest
@@ -29,7 +30,7 @@ def wait_until_ferried(d):
         return a["lag_records"] == 0 and a["parked_records"] == 0 and a["accounting"]["pending"] == 0
 
     wait_until(done, lambda: f"everything delivered, but {d.destination()}\n{d.log_tail()}", 90)
-    assert d.destination()["dead_letters"] == 0, d.dead_letters()
+    assert d.destination()["dead_letters"] == 0, json.dumps(d.dead_letters())
 
 
 def assert_same_there(c, experiment, out, knows_overridden=True):
@@ -59,15 +60,26 @@ def attach(d, out):
     return path
 
 
+def attached(d, out, path):
+    """The same file as a client reads it that believes it talks to a workspace."""
+    address = requests.get(f"{d.url}/api/2.0/mlflow/traces/{out['chat']}/credentials-for-data-download",
+                           {"path": path.partition("/artifacts/")[2]}, timeout=30).json()
+    return requests.get(address["credential_info"]["signed_uri"], timeout=30).content
+
+
 def test_a_server_has_what_its_client_wrote_by_the_daemon(daemon, server):
-    d = daemon(destinations=[{"name": "server", "kind": "mlflow", "url": server, **QUIET}])
+    destination = {"name": "server", "kind": "mlflow", "url": server, **QUIET}
+    d = daemon(destinations=[destination])
     out = run_app("shop", MLFLOW_TRACKING_URI=d.url)
     path = attach(d, out)
     wait_until_ferried(d)
     with reading.client(server) as c:
         assert_same_there(c, "shop", out)
         there = c.get_experiment_by_name("shop").experiment_id
-    assert requests.get(f"{server}{ARTIFACTS}/{there}/{path}", timeout=30).content == b"\x89PNG bytes"
+    another = daemon(destinations=[destination])  # which never had it
+    for url in (server, another.url):
+        assert requests.get(f"{url}{ARTIFACTS}/{there}/{path}", timeout=30).content == b"\x89PNG bytes"
+    assert attached(another, out, path) == b"\x89PNG bytes"
     d.sent.acknowledged += 5
 
 
@@ -92,12 +104,15 @@ def test_a_server_that_is_away_gets_it_all_later_and_once(daemon, server, proxie
 @pytest.mark.parametrize("client", ["databricks", "http"])
 def test_a_workspace_has_what_its_client_wrote_by_the_daemon(daemon, workspace, client):
     accounts.forget_far_sides()  # a deleted trace is delivered and not there
-    d = daemon(destinations=[{"name": "workspace", "kind": "databricks", "url": workspace.url, "token": "x",
-                              "experiment": "/Shared/other", **QUIET}])
+    destination = {"name": "workspace", "kind": "databricks", "url": workspace.url, "token": "x",
+                   "experiment": "/Shared/other", **QUIET}
+    d = daemon(destinations=[destination])
     env = ({"MLFLOW_TRACKING_URI": "databricks", "DATABRICKS_HOST": d.url, "DATABRICKS_TOKEN": "any"}
            if client == "databricks" else {"MLFLOW_TRACKING_URI": d.url})
     out = run_app("/Shared/shop", **env)
+    path = attach(d, out)
     wait_until_ferried(d)
+    assert attached(daemon(destinations=[destination]), out, path) == b"\x89PNG bytes"
     with reading.client("databricks", DATABRICKS_HOST=workspace.url, DATABRICKS_TOKEN="x") as c:
         assert_same_there(c, "/Shared/shop", out, knows_overridden=False)
     d.sent.acknowledged += d.status()["accepted"]["spans"]

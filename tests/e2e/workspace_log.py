@@ -9,7 +9,7 @@ def stored_spans(server):
 
 
 def spans_in_files(server):
-    spans = (span for blob in list(server.state.blobs.values()) for span in json.loads(blob)["spans"])
+    spans = (span for path, blob in list(server.state.blobs.items()) if path.endswith("/traces.json") for span in json.loads(blob)["spans"])
     return {tuple(base64.b64decode(span[key]).hex() for key in ("trace_id", "span_id")) for span in spans}
 
 

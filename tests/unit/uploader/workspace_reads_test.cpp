@@ -66,6 +66,35 @@ TEST_F(WorkspaceReadsTest, AskWithTheDestinationsCredentialAndGiveTheAnswerAsItI
   EXPECT_EQ(reads->state(), ReadState::ok);
 }
 
+TEST_F(WorkspaceReadsTest, FollowASignedAddressWithoutTheCredential) {
+  settings.token.value = "a-token";
+  std::string url;
+  server.set_script([&](const Received& r) {
+    if (r.target != "/download")
+      return Answer{.status = r.target == "/gone" ? 404 : 200,
+                    .headers = {{"content-type", "image/png"}},
+                    .body = "bytes"};
+    return Answer{.body = R"({"credential_info":{"type":"AWS_PRESIGNED_URL","signed_uri":")" + url +
+                          R"(","headers":[{"name":"x-amz-a","value":"b"}]}})"};
+  });
+  url = server.url() + "/file?sig=1";
+  const ReadRequest request{.path = "/download", .behind_signed_address = true};
+  const auto answer = read(request);
+  ASSERT_TRUE(answer) << answer.error().sentence;
+  EXPECT_EQ(answer->body, "bytes");
+  EXPECT_EQ(answer->content_type, "image/png");
+  const auto& asked = server.received().at(1);
+  EXPECT_EQ(asked.method, "GET");
+  EXPECT_EQ(asked.target, "/file?sig=1");
+  EXPECT_EQ(asked.headers.at("x-amz-a"), "b");
+  EXPECT_FALSE(asked.headers.contains("authorization"));
+  url = server.url() + "/gone";
+  EXPECT_EQ(read(request)->status, 404);
+  EXPECT_EQ(reads->state(), ReadState::ok);
+  const auto refused = read({.path = "/gone", .behind_signed_address = true});
+  EXPECT_EQ(refused->status, 404) << "what is said instead of an address is the answer";
+}
+
 TEST_F(WorkspaceReadsTest, MakeTheDestinationAwayUntilAProbeIsAnsweredAndPauseNoDelivery) {
   bool up = false;
   server.set_script([&](const Received&) { return Answer{.status = up ? 200 : 503}; });
