@@ -1,11 +1,11 @@
 // Experiments: look-ups are made in the app's own thread, so they are answered from what is known here.
 // CONTRACT 1.7.
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
 #include "ingest/mlflow_api/answers.hpp"
+#include "ingest/mlflow_api/experiment_json.hpp"
 #include "ingest/mlflow_api/experiment_lookup.hpp"
 #include "ingest/mlflow_api/handlers.hpp"
 #include "model/json_object.hpp"
@@ -18,25 +18,6 @@ namespace {
 constexpr std::size_t kMaxName = 500;             // characters
 constexpr std::chrono::milliseconds kWait{1000};  // of the app, for an experiment to be made
 constexpr std::int64_t kRepeatMs = 10 * 60 * 1000;
-constexpr std::size_t kMaxResults = 50'000, kResults = 1000;
-
-void write_experiment(JsonWriter& json, const Experiment& experiment, Reader reader) {
-  json.begin_object().field("experiment_id", experiment.id).field("name", experiment.name);
-  json.field("artifact_location", reader == Reader::http
-                                      ? fmt::format("mlflow-artifacts:/{}", experiment.id)
-                                      : fmt::format("dbfs:/databricks/mlflow-tracking/{}", experiment.id));
-  json.field("lifecycle_stage", experiment.deleted ? "deleted" : "active")
-      .field("last_update_time", experiment.updated_ms)
-      .field("creation_time", experiment.created_ms);
-  if (reader == Reader::http) json.field("workspace", "default");
-  if (!experiment.tags.empty()) {
-    json.key("tags").begin_array();
-    for (const auto& [key, value] : experiment.tags)
-      json.begin_object().field("key", key).field("value", value).end_object();
-    json.end_array();
-  }
-  json.end_object();
-}
 
 Response experiment_answer(const Experiment& experiment, Reader reader) {
   auto answer = json_answer("");
@@ -211,39 +192,6 @@ void set_experiment_tag(Api& api, const Call& call, Reply reply) {
                               encode(mlflow::ExperimentEdit(mlflow::SetExperimentTag{*key, value})),
                               std::nullopt, std::move(route)));
   api.keep(call, std::move(entries), json_answer("{}"), std::move(reply));
-}
-
-void search_experiments(Api& api, const Call& call, Reply reply) {
-  const auto body = JsonObject::parse(call.body.empty() ? "{}" : call.body, "the body");
-  if (!body) return reply(answer_of(body.error()));
-  const auto most = body->integer("max_results").value_or(kResults);
-  if (most <= 0 || most > static_cast<std::int64_t>(kMaxResults))
-    return reply(invalid(fmt::format("max_results must be between 1 and {}", kMaxResults)));
-  const std::string view = body->text("view_type").value_or("ACTIVE_ONLY");
-  const std::string token = body->text("page_token").value_or("0");
-  std::size_t from = 0;
-  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), from);
-  if (error != std::errc() || end != token.data() + token.size()) return reply(invalid("Invalid page token"));
-  if (!body->text("filter").value_or("").empty())
-    return reply(invalid("filters on experiments are not served"));
-  auto all = api.experiments.all();
-  std::erase_if(all, [&view](const Experiment& one) {
-    return (one.deleted && view == "ACTIVE_ONLY") || (!one.deleted && view == "DELETED_ONLY");
-  });
-  std::ranges::reverse(all);  // the newest first
-  auto answer = json_answer("");
-  JsonWriter json(answer.body);
-  json.begin_object();
-  if (from < all.size()) {
-    json.key("experiments").begin_array();
-    const std::size_t to = std::min(all.size(), from + static_cast<std::size_t>(most));
-    for (std::size_t i = from; i < to; ++i) write_experiment(json, all[i], call.reader);
-    json.end_array();
-    if (to < all.size()) json.field("next_page_token", std::to_string(to));
-  }
-  json.end_object();
-  if (!api.is_local()) mark_partial(answer);
-  reply(std::move(answer));
 }
 
 }  // namespace spanferry::ingest

@@ -16,8 +16,10 @@ void tell_server_info(Api& api, const Call& call, Reply reply);
 void experiment_by_name(Api& api, const Call& call, Reply reply);
 void experiment_by_id(Api& api, const Call& call, Reply reply);
 void create_experiment(Api& api, const Call& call, Reply reply);
-void search_experiments(Api& api, const Call& call, Reply reply);
 void set_experiment_tag(Api& api, const Call& call, Reply reply);
+
+// experiment_search.cpp
+void search_experiments(Api& api, const Call& call, Reply reply);
 
 // start_trace.cpp
 void start_trace(Api& api, const Call& call, Reply reply);

@@ -1,0 +1,136 @@
+// Searching for experiments: what the far side has and what is known here, in pages.
+#include <fmt/format.h>
+
+#include "model/json_object.hpp"
+#include "model/provisional_id.hpp"
+#include "tests/unit/ingest/mlflow_api_fixture.hpp"
+
+namespace spanferry::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr std::string_view kSearch = "/api/2.0/mlflow/experiments/search";
+constexpr std::string_view kByName =
+    "/api/2.0/mlflow/experiments/get-by-name?experiment_name=%2FShared%2Fchat";
+constexpr std::string_view kPartial = "X-Spanferry-Partial";
+
+std::string experiment(std::string_view id, std::string_view name) {
+  return fmt::format(R"({{"experiment_id":"{}","name":"{}","lifecycle_stage":"active"}})", id, name);
+}
+
+std::string page(std::string_view experiments, std::string_view token = "") {
+  return fmt::format(R"({{"experiments":[{}]{}}})", experiments,
+                     token.empty() ? "" : fmt::format(R"(,"next_page_token":"{}")", token));
+}
+
+struct Found {
+  std::vector<std::string> names, ids;
+  std::string next;
+};
+
+Found found_in(const ingest::Response& answer) {
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  Found found;
+  const auto body = JsonObject::parse(answer.body, "the answer");
+  for (const std::string& json : body->list("experiments")) {
+    const auto one = JsonObject::parse(json, "an experiment");
+    found.names.push_back(one->text("name").value_or(""));
+    found.ids.push_back(one->text("experiment_id").value_or(""));
+  }
+  found.next = body->text("next_page_token").value_or("");
+  return found;
+}
+
+class MlflowExperimentSearch : public MlflowApi {
+ protected:
+  // Becomes known while the far side is away.
+  void give_a_provisional_id() {
+    far.state_ = State::away;
+    call("GET", kByName);
+    far.state_ = State::ok;
+  }
+};
+
+TEST_F(MlflowExperimentSearch, TellsWhatTheFarSideHasPageByPage) {
+  open_before_a_server();
+  far.say(200, page(experiment("1", "one") + "," + experiment("2", "two"), "more"));
+  const auto first = call("POST", kSearch, R"({"max_results":2,"view_type":"ALL","order_by":["name"]})");
+  EXPECT_THAT(found_in(first).names, ElementsAre("one", "two"));
+  EXPECT_EQ(header(first, kPartial), "");
+  EXPECT_THAT(far.asked.at(0).body, HasSubstr(R"("view_type":"ALL","order_by":["name"])"));
+  far.say(200, page(experiment("3", "three")));
+  const auto second =
+      call("POST", kSearch, fmt::format(R"({{"max_results":2,"page_token":"{}"}})", found_in(first).next));
+  EXPECT_THAT(found_in(second).names, ElementsAre("three"));
+  EXPECT_EQ(found_in(second).next, "");
+  EXPECT_THAT(far.asked.at(1).body, HasSubstr(R"("page_token":"more")"));
+  EXPECT_THAT(api->experiments.all(), IsEmpty()) << "nobody has asked for these";
+}
+
+TEST_F(MlflowExperimentSearch, TellsOneWithAnIdOfOursOnceWhetherItIsThereOrNot) {
+  open_before_a_server();
+  give_a_provisional_id();
+  far.say(200, page(experiment("1", "one")));
+  auto found = found_in(call("POST", kSearch, "{}"));
+  EXPECT_THAT(found.names, ElementsAre("/Shared/chat", "one"));
+  EXPECT_TRUE(is_provisional_id(found.ids[0]));
+  far.say(200, page(experiment("7", "/Shared/chat") + "," + experiment("1", "one")));
+  const auto again = found_in(call("POST", kSearch, "{}"));
+  EXPECT_EQ(again.ids, found.ids) << "it keeps the id that clients know";
+  EXPECT_EQ(api->experiments.by_name("/Shared/chat")->far_id, "7");
+}
+
+TEST_F(MlflowExperimentSearch, PagesGoOnFromThoseHereToThoseThere) {
+  open_before_a_server();
+  give_a_provisional_id();
+  const auto first = found_in(call("POST", kSearch, R"({"max_results":1})"));
+  EXPECT_THAT(first.names, ElementsAre("/Shared/chat"));
+  EXPECT_THAT(far.asked, IsEmpty());
+  far.say(200, page(experiment("1", "one"), "x"));
+  const auto second =
+      found_in(call("POST", kSearch, fmt::format(R"({{"max_results":1,"page_token":"{}"}})", first.next)));
+  EXPECT_THAT(second.names, ElementsAre("one"));
+  EXPECT_NE(second.next, "");
+}
+
+TEST_F(MlflowExperimentSearch, OfAFarSideThatDoesNotAnswerTellsWhatIsKnownAndSaysSo) {
+  open_before_a_server();
+  far.say(200, R"({"experiment":)" + experiment("7", "/Shared/chat") + "}");
+  call("GET", kByName);
+  for (const bool away : {true, false}) {
+    if (away) far.state_ = State::away;
+    if (!away) {
+      far.state_ = State::ok;
+      far.say(503, "{}");
+    }
+    const auto answer = call("POST", kSearch, "{}");
+    EXPECT_THAT(found_in(answer).names, ElementsAre("configured", "/Shared/chat"));
+    EXPECT_NE(header(answer, kPartial), "") << away;
+  }
+  EXPECT_THAT(far.asked, SizeIs(2));
+}
+
+TEST_F(MlflowExperimentSearch, TellsTheConfiguredOneThoughTheSpoolIsNewAndTheFarSideAway) {
+  open_before_a_server();
+  for (const State state : {State::unproven, State::away}) {
+    far.state_ = state;  // asked, it says nothing
+    const auto answer = call("POST", kSearch, "{}");
+    EXPECT_THAT(found_in(answer).names, ElementsAre("configured"));
+    EXPECT_TRUE(is_provisional_id(found_in(answer).ids[0]));
+  }
+}
+
+TEST_F(MlflowExperimentSearch, RefusesWhatItCannotRead) {
+  open_before_a_server();
+  for (const std::string_view body :
+       {"{", R"({"max_results":0})", R"({"page_token":"x"})", R"({"filter":"name = 'x'"})"})
+    EXPECT_EQ(call("POST", kSearch, body).status, 400) << body;
+  EXPECT_THAT(far.asked, IsEmpty());
+}
+
+}  // namespace
+}  // namespace spanferry::test
