@@ -124,12 +124,13 @@ Result<std::optional<LocalTrace>> trace_here(const Api& api, const TraceId& id) 
 
 Result<std::vector<FoundTrace>> search_here(const Api& api, const SearchRequest& request,
                                             const SearchMatcher& matcher, Seq until, std::size_t most,
-                                            const std::function<bool(const spool::TraceGlance&)>& leave_out) {
+                                            const LeaveOut& leave_out) {
   const SearchGlance glance(matcher.filter(), api.far_side.context);
   const bool newest_first = is_newest_first(request.order);
   Routes routes(api, request);
   Best best(most);
   std::unordered_set<TraceId> seen;
+  std::unordered_map<TraceId, std::int64_t> passed_over;  // when its newest such record came
   std::optional<Error> error;
   const auto visit = [&](const spool::TraceGlance& one) {
     // Nothing that came before it can have begun after all that was found.
@@ -139,8 +140,14 @@ Result<std::vector<FoundTrace>> search_here(const Api& api, const SearchRequest&
     // another of its records says so.
     if (newest_first && best.full() && one.start_ns != 0 && one.start_ns / kNsInMs < best.last_began_ms())
       return true;
-    if (one.seq >= until || !glance.may_match(one) || !routes.may_be_searched(one)) return true;
-    if (!seen.insert(one.trace).second || leave_out(one)) return true;
+    if (one.seq >= until) return true;
+    if (!glance.may_match(one) || !routes.may_be_searched(one)) {
+      passed_over.emplace(one.trace, one.received_ns);
+      return true;
+    }
+    if (!seen.insert(one.trace).second) return true;
+    const auto newer = passed_over.find(one.trace);
+    if (leave_out(one, newer == passed_over.end() ? 0 : newer->second)) return true;
     auto trace = trace_here(api, one.trace);
     if (!trace) {
       error = std::move(trace.error());

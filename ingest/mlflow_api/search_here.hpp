@@ -22,10 +22,13 @@ Result<std::optional<LocalTrace>> trace_here(const Api& api, const TraceId& id);
 // Whether it is in one of the experiments or tables that are searched.
 bool is_searched(const Api& api, const SearchRequest& request, const LocalTrace& trace);
 
+// Whether the far side tells of the trace that this is the newest possible match of. `newer_ns`: when the
+// newest record came that says something else of it; 0: there is none.
+using LeaveOut = std::function<bool(const spool::TraceGlance&, std::int64_t newer_ns)>;
+
 // The first `most` in the order that was asked for, of all whose first record came before `until`.
-// `leave_out` says of which traces the far side tells.
 Result<std::vector<FoundTrace>> search_here(const Api& api, const SearchRequest& request,
                                             const SearchMatcher& matcher, Seq until, std::size_t most,
-                                            const std::function<bool(const spool::TraceGlance&)>& leave_out);
+                                            const LeaveOut& leave_out);
 
 }  // namespace spanferry::ingest

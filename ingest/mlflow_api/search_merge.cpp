@@ -18,11 +18,16 @@ bool is_behind(Api& api, const TraceId& trace, std::uint64_t asked) {
   return !api.seen_there.has(trace, records->back());
 }
 
-// It is delivered, and was found there, or has been there for so long that it must be.
-bool is_told_there(const Api& api, const spool::TraceGlance& glance) {
+// It is delivered, and was found there, or has been there for so long that it must be. An edit that is newer
+// than what matches makes the far side's word an old one, and of_far_side leaves the trace to us.
+bool is_told_there(const Api& api, const spool::TraceGlance& glance, std::int64_t newer_ns) {
   if (api.reader() == nullptr || !api.reader()->settled(glance.trace, {glance.seq})) return false;
-  return api.seen_there.has(glance.trace, glance.seq) ||
-         api.now_ms() - glance.received_ns / 1'000'000 > kSearchableWithinMs;
+  const std::int64_t came_ms = std::max(glance.received_ns, newer_ns) / 1'000'000;
+  const bool is_old = api.now_ms() - came_ms > kSearchableWithinMs;
+  if (newer_ns == 0) return is_old || api.seen_there.has(glance.trace, glance.seq);
+  const auto records = api.spool.records_of(glance.trace);
+  return records && !records->empty() && api.reader()->settled(glance.trace, *records) &&
+         (is_old || api.seen_there.has(glance.trace, records->back()));
 }
 
 bool asks_for_spans(const SearchFilter& filter) {
@@ -84,8 +89,8 @@ Result<SearchPage> search_page(Api& api, const SearchRequest& request, const Sea
       places.push_back(i);
     }
   }
-  const auto leave_out = [&](const spool::TraceGlance& glance) {
-    return far.has_value() && is_told_there(api, glance);
+  const auto leave_out = [&](const spool::TraceGlance& glance, std::int64_t newer_ns) {
+    return far.has_value() && is_told_there(api, glance, newer_ns);
   };
   // One more than fits tells whether there is another page.
   auto here = search_here(api, request, matcher, until, from.here + request.max_results + 1, leave_out);

@@ -35,8 +35,8 @@ class FakeFarSide final : public ingest::WorkspaceReader {
   [[nodiscard]] State state() const override { return State::ok; }
   [[nodiscard]] Kind kind() const override { return Kind::databricks; }
   [[nodiscard]] std::string destination() const override { return "far"; }
-  [[nodiscard]] bool settled(const TraceId& id, const std::vector<Seq>&) const override {
-    return delivered.contains(id);
+  [[nodiscard]] bool settled(const TraceId& id, const std::vector<Seq>& records) const override {
+    return delivered.contains(id) && (records.empty() || records.back() < undelivered_from);
   }
   void read(WorkspaceRequest request, std::move_only_function<void(Result<WorkspaceAnswer>)> done) override {
     asked.push_back(request.method + " " + request.path);
@@ -46,6 +46,7 @@ class FakeFarSide final : public ingest::WorkspaceReader {
     done(std::move(answer));
   }
   std::set<TraceId> delivered;
+  Seq undelivered_from = std::numeric_limits<Seq>::max();
   std::vector<std::string> asked;
   std::vector<WorkspaceAnswer> answers;
 };
@@ -69,9 +70,10 @@ class SearchMergeTest : public ::testing::Test {
     ASSERT_TRUE(spool.wait_for_records(++written_));
   }
   // It began at kTime + n.
-  static std::string info(std::uint8_t n, const std::string& tag = "far") {
+  static std::string info(std::uint8_t n, const std::string& tag = "far", const std::string& request = "") {
     mlflow::WrittenInfo written;
     written.trace = trace(n);
+    if (!request.empty()) written.client_request_id = request;
     written.experiment_id = "1";
     written.request_time_ms = kTime + n;
     written.state = "OK";
@@ -145,6 +147,23 @@ TEST_F(SearchMergeTest, KeepsADeliveredTraceUntilTheFarSideShowsIt) {
   EXPECT_EQ(told(page(far({5, 4, 1}))), "5=far 4=far 1=far ") << "from then on it has the word";
   EXPECT_EQ(told(page(far({5, 1}))), "5=far 1=far ") << "deleted there, for instance";
   EXPECT_EQ(told(page(std::nullopt)), "4=here ");
+}
+
+TEST_F(SearchMergeTest, KeepsATraceThatIsEditedThoughItIsItsOlderRecordThatMatches) {
+  write(RecordKind::trace_info, 4, info(4, "here", "r4"));
+  reader.delivered.insert(trace(4));
+  const std::string filter = "attributes.client_request_id = 'r4'";
+  FarPage there;
+  there.traces.push_back(info(4, "here", "r4"));
+  page(there, filter);
+  EXPECT_EQ(told(page(there, filter)), "4=here ") << "told there";
+  reader.undelivered_from = spool.end();
+  tag(4, "edited");
+  EXPECT_EQ(told(page(there, filter)), "4=edited ") << "told here, and once";
+  EXPECT_EQ(told(page(FarPage{}, filter)), "4=edited ");
+  reader.undelivered_from = spool.end();
+  EXPECT_EQ(told(page(FarPage{}, filter)), "4=edited ") << "delivered, not searchable there yet";
+  EXPECT_EQ(told(page(there, filter)), "4=here ") << "shown there";
 }
 
 TEST_F(SearchMergeTest, GoesThroughBothPageByPage) {
