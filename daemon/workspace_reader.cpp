@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace spanferry::daemon {
+namespace {
+
+constexpr std::chrono::milliseconds kGreeting{5000};
+
+}  // namespace
 
 void FarSide::choose(const uploader::Settings& settings) {
   using uploader::Kind;
@@ -17,6 +22,16 @@ void FarSide::choose(const uploader::Settings& settings) {
     name_ = destination.name;
     return;
   }
+}
+
+void FarSide::greet() {
+  if (destination().empty()) return;
+  ingest::WorkspaceRequest request;
+  request.method = "POST";
+  request.path = "/api/2.0/mlflow/experiments/search";
+  request.body = R"({"max_results":1})";
+  request.deadline = kGreeting;
+  read(std::move(request), [](const Result<ingest::WorkspaceAnswer>&) {});
 }
 
 ingest::WorkspaceReader::State FarSide::state() const {

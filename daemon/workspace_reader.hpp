@@ -19,6 +19,9 @@ class FarSide final : public ingest::WorkspaceReader {
       : uploader_(uploader), wanted_(std::move(wanted)) {}
   // Looks for it in other settings. Any thread.
   void choose(const uploader::Settings& settings);
+  // Asks it something cheap, so that whether it answers is known before a client waits for it: a state that
+  // stayed unproven would have clients answered without it though it is up (DESIGN 6). Any thread, at once.
+  void greet();
 
   [[nodiscard]] State state() const override;
   [[nodiscard]] Kind kind() const override;
