@@ -6,12 +6,14 @@ import time
 
 from waiting import free_port
 
-MODES = ("pass", "refuse", "black_hole", "never_answer", "cut_answer", "delay")
+MODES = ("pass", "refuse", "black_hole", "never_answer", "unavailable", "cut_answer", "delay")
+UNAVAILABLE = (b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+               b"Connection: close\r\n\r\n{}")
 
 
 class FaultProxy:
     """pass: bytes go through. refuse: nobody listens. black_hole: connections sit in the kernel, nothing is read.
-    never_answer: the request is read and thrown away. cut_answer: the far side gets the request, its answer is cut
+    never_answer: the request is read and thrown away. unavailable: it is answered 503. cut_answer: the far side gets the request, its answer is cut
     after `cut_bytes`. delay: every answer comes `delay_s` late."""
 
     def __init__(self, target_port):
@@ -38,7 +40,7 @@ class FaultProxy:
             self._stop_listening()
         elif before == "refuse":
             self._listen()
-        if mode in ("refuse", "never_answer", "cut_answer") or before in ("never_answer", "black_hole"):
+        if mode in ("refuse", "never_answer", "unavailable", "cut_answer") or before in ("never_answer", "unavailable", "black_hole"):
             self.cut()
 
     def cut(self):
@@ -77,7 +79,22 @@ class FaultProxy:
             self.connections += 1
             threading.Thread(target=self._serve, args=(near,), daemon=True).start()
 
+    def _answer_503(self, near):
+        """Whatever is asked, once it has come."""
+        with near, contextlib.suppress(OSError, ValueError):
+            near.settimeout(10)
+            request = near.makefile("rb")
+            length = 0
+            while (line := request.readline().strip()):
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            request.read(length)
+            near.sendall(UNAVAILABLE)
+
     def _serve(self, near):
+        if self.mode == "unavailable":
+            return self._answer_503(near)
         try:
             far = socket.create_connection(("127.0.0.1", self.target_port), timeout=10)
         except OSError:
