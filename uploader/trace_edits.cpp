@@ -30,6 +30,28 @@ bool may_be_unknown_trace(const Verdict& verdict) {
          (verdict.status == 400 && error_code_of(verdict.response.body) == "BAD_REQUEST");
 }
 
+// Below what path of its own the server takes files for artifacts that are at `location`; nothing where they
+// are in a storage that clients write to themselves. CONTRACT 1.2, 1.3.
+std::optional<std::string> served_below(std::string_view location) {
+  constexpr std::string_view kServed = "mlflow-artifacts:/";
+  if (!location.starts_with(kServed)) return std::nullopt;
+  location.remove_prefix(kServed.size());
+  if (location.starts_with('/'))  // and its own address
+    location.remove_prefix(std::min(location.find('/', 1), location.size()));
+  while (location.starts_with('/')) location.remove_prefix(1);
+  return std::string(location);
+}
+
+std::string percent_encoded_path(std::string_view path) {
+  std::string encoded;
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    encoded += "/" + percent_encode(path.substr(at, end - at));
+    at = end + 1;
+  }
+  return encoded;
+}
+
 std::string assessments_path(const TraceId& trace, std::string_view id = {}) {
   std::string path = fmt::format("/api/3.0/mlflow/traces/{}/assessments", mlflow::trace_name_of(trace));
   if (!id.empty()) path += "/" + percent_encode(id);
@@ -142,17 +164,29 @@ asio::awaitable<EditOutcome> TraceEdits::link(const TraceId& trace, const mlflow
 
 asio::awaitable<EditOutcome> TraceEdits::put_file(const TraceId& trace, std::string_view experiment,
                                                   const mlflow::Artifact& file) {
-  std::string path;
-  for (std::size_t at = 0; at <= file.path.size();) {
-    const std::size_t end = std::min(file.path.find('/', at), file.path.size());
-    path += "/" + percent_encode(file.path.substr(at, end - at));
-    at = end + 1;
+  Verdict known = co_await calls_.trace_info(trace);
+  if (known.action == Action::not_found) co_return EditOutcome{Fate::early, std::move(known)};
+  if (known.action != Action::done) co_return outcome_of(std::move(known));
+  std::string below = fmt::format("{}/traces/{}/artifacts", experiment, mlflow::trace_name_of(trace));
+  if (const auto info = mlflow::parse_trace_info(known.response.body)) {
+    const auto location = info->tags.find("mlflow.artifactLocation");
+    if (location != info->tags.end()) {
+      auto served = served_below(location->second);
+      if (!served) {
+        known.action = Action::split;
+        known.reason =
+            fmt::format("the server keeps files of this trace at {}, and does not take them itself",
+                        std::string_view(location->second).substr(0, 256));
+        co_return EditOutcome{Fate::refused, std::move(known)};
+      }
+      below = *std::move(served);
+    }
   }
   net::HttpRequest request;
   request.method = "PUT";
-  request.url = join_url(context_.settings.url,
-                         fmt::format("/api/2.0/mlflow-artifacts/artifacts/{}/traces/{}/artifacts{}",
-                                     experiment, mlflow::trace_name_of(trace), path));
+  request.url =
+      join_url(context_.settings.url, "/api/2.0/mlflow-artifacts/artifacts" + percent_encoded_path(below) +
+                                          percent_encoded_path(file.path));
   request.headers.emplace_back("Content-Type", "application/octet-stream");
   request.body.push_back(std::make_shared<const std::string>(file.bytes));
   request.timeout = context_.settings.timeout;

@@ -38,7 +38,8 @@ class TraceEdits {
   // `may_be_done`: by the process before, or as the trace was told before.
   boost::asio::awaitable<EditOutcome> apply(const TraceId& trace, const mlflow::TraceEdit& edit,
                                             bool may_be_done);
-  // A file of a trace of that experiment, to the server's own artifacts.
+  // A file of a trace of that experiment, to where the server has its files; refused where it does not take
+  // them.
   boost::asio::awaitable<EditOutcome> put_file(const TraceId& trace, std::string_view experiment,
                                                const mlflow::Artifact& file);
   // From that experiment, or where else it is. Done also when there is no such trace.

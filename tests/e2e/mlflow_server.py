@@ -34,7 +34,6 @@ def serve(with_users=False, file_store=False):
     url = f"http://127.0.0.1:{port}"
     _databases[url] = f"{directory}/artifacts" if file_store else f"{directory}/mlflow.db"
     store = f"{directory}/store" if file_store else f"sqlite:///{directory}/mlflow.db"
-    artifacts = "--artifacts-destination" if file_store else "--default-artifact-root"
     log = open(f"{directory}/log", "w+")
     arguments, more = [], {"MLFLOW_MODEL_CATALOG_URI": "", "MLFLOW_ALLOW_FILE_STORE": "true"}
     if with_users:
@@ -46,7 +45,7 @@ def serve(with_users=False, file_store=False):
         more |= {"MLFLOW_AUTH_CONFIG_PATH": f"{directory}/auth.ini", "MLFLOW_FLASK_SERVER_SECRET_KEY": "any"}
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-         "--backend-store-uri", store, artifacts, f"{directory}/artifacts",
+         "--backend-store-uri", store, "--artifacts-destination", f"{directory}/artifacts",
          *arguments],
         stdout=log, stderr=log, start_new_session=True, cwd=directory, env=os.environ | more,
     )

@@ -301,6 +301,34 @@ TEST_F(WrittenToMlflow, AFileGoesToTheArtifactsOfItsTrace) {
   EXPECT_EQ(puts[0].body, "bytes");
 }
 
+TEST_F(WrittenToMlflow, AFileGoesToWhereTheServerHasItsFilesOrIsDead) {
+  std::string location = "mlflow-artifacts://server:5000/elsewhere/of one";
+  first = [&location](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what.starts_with("PUT")) return answer(200);
+    if (!call.what.starts_with("GET")) return std::nullopt;
+    return answer(200, R"({"trace":{"trace_info":{"state":"OK","tags":{"mlflow.artifactLocation":")" +
+                           location + R"("}}}})");
+  };
+  const auto write_file = [this] {
+    write(RecordKind::artifact, 1, mlflow::encode(mlflow::Artifact{"attachments/a", "", "bytes"}), 0,
+          {"7", {}, {}});
+  };
+  write_info(1, {}, "7");
+  write_file();
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.calls_of("PUT"), SizeIs(1));
+  EXPECT_EQ(workspace.calls_of("PUT")[0].what,
+            "PUT https://workspace/api/2.0/mlflow-artifacts/artifacts/elsewhere/of%20one/attachments/a");
+  location = "s3://bucket/7";
+  write_file();
+  track->records_arrived();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls_of("PUT"), SizeIs(1));
+  ASSERT_THAT(cursor().dead, SizeIs(1));
+  EXPECT_THAT(cursor().dead[0].reason, HasSubstr("s3://bucket/7"));
+}
+
 TEST(TraceMarks, OfEarlierVersionsAreRead) {
   MemorySpool spool;
   spool.values["up/w/" + trace_of(1).hex()] = "3 17 1";
