@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ingest/mlflow_api/signed_urls.hpp"
 #include "model/json_writer.hpp"
 
 namespace spanferry::ingest {
@@ -122,6 +123,12 @@ std::string_view http_date() {
   return {text.data(), size};
 }
 
+// Whose callers read {"error_code", "message"}.
+bool speaks_mlflow(const Head& head) {
+  return (head.path.starts_with("/api/") && !is_traces_path(head.path)) ||
+         head.path.starts_with(kStoragePath);
+}
+
 }  // namespace
 
 OtlpEncoding encoding_of(const Head& head) {
@@ -132,7 +139,7 @@ Answer refusal(const Head& head, int status, Rejection reason, std::string_view 
   Answer answer;
   answer.status = status;
   answer.reason = reason;
-  if (head.path.starts_with("/api/") && !is_traces_path(head.path)) {
+  if (speaks_mlflow(head)) {
     answer.content_type = kJson;
     JsonWriter(answer.body)
         .begin_object()
