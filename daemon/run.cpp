@@ -81,7 +81,7 @@ class Daemon {
     }
     uploader_ = std::move(*uploader);
     delivering_ = uploader_.get();
-    if (settings_.ingest.mlflow_api.served) far_side_.greet();
+    if (settings_.ingest.mlflow_api.served) far_side_.look();
     started_ = true;
     return {};
   }
@@ -193,7 +193,7 @@ class Daemon {
     if (const auto taken = uploader_->reload(loaded.settings.uploader); !taken)
       return keep_the_old({taken.error().sentence});
     far_side_.choose(loaded.settings.uploader);
-    if (settings_.ingest.mlflow_api.served) far_side_.greet();
+    if (settings_.ingest.mlflow_api.served) far_side_.look();
     spool_->retain(loaded.settings.spool);
     server_->route_by(loaded.settings.ingest.routes);
     settings_.drain_timeout = loaded.settings.drain_timeout;

@@ -5,7 +5,10 @@
 namespace spanferry::daemon {
 namespace {
 
-constexpr std::chrono::milliseconds kGreeting{5000};
+// Every server that speaks MLflow's API has it, and it is cheap there.
+constexpr std::string_view kLookPath = "/api/2.0/mlflow/experiments/search";
+constexpr std::string_view kLookBody = R"({"max_results":1})";
+constexpr std::chrono::milliseconds kLookDeadline{5000};
 
 }  // namespace
 
@@ -24,16 +27,6 @@ void FarSide::choose(const uploader::Settings& settings) {
   }
 }
 
-void FarSide::greet() {
-  if (destination().empty()) return;
-  ingest::WorkspaceRequest request;
-  request.method = "POST";
-  request.path = "/api/2.0/mlflow/experiments/search";
-  request.body = R"({"max_results":1})";
-  request.deadline = kGreeting;
-  read(std::move(request), [](const Result<ingest::WorkspaceAnswer>&) {});
-}
-
 ingest::WorkspaceReader::State FarSide::state() const {
   const std::string name = destination();
   if (name.empty()) return State::none;
@@ -41,6 +34,7 @@ ingest::WorkspaceReader::State FarSide::state() const {
   if (uploader == nullptr) return State::unproven;
   switch (uploader->read_state(name)) {
     case uploader::ReadState::unproven:
+      look();
       return State::unproven;
     case uploader::ReadState::ok:
       return State::ok;
@@ -49,6 +43,18 @@ ingest::WorkspaceReader::State FarSide::state() const {
       break;
   }
   return State::away;
+}
+
+void FarSide::look() const {
+  const std::string name = destination();
+  auto* uploader = uploader_.load();
+  if (name.empty() || uploader == nullptr || looking_->exchange(true)) return;
+  uploader->read(name,
+                 {.method = "POST",
+                  .path = std::string(kLookPath),
+                  .body = std::string(kLookBody),
+                  .deadline = kLookDeadline},
+                 [looking = looking_](const Result<uploader::ReadAnswer>&) { *looking = false; });
 }
 
 ingest::WorkspaceReader::Kind FarSide::kind() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 
 #include "ingest/mlflow_api/workspace_reader.hpp"
@@ -19,9 +20,9 @@ class FarSide final : public ingest::WorkspaceReader {
       : uploader_(uploader), wanted_(std::move(wanted)) {}
   // Looks for it in other settings. Any thread.
   void choose(const uploader::Settings& settings);
-  // Asks it something cheap, so that whether it answers is known before a client waits for it: a state that
-  // stayed unproven would have clients answered without it though it is up (DESIGN 6). Any thread, at once.
-  void greet();
+  // Asks it once whether it is there, if it has not answered yet: whoever comes later need not wait to learn
+  // so, and finds it `ok` or `away`. Any thread.
+  void look() const;
 
   [[nodiscard]] State state() const override;
   [[nodiscard]] Kind kind() const override;
@@ -33,6 +34,7 @@ class FarSide final : public ingest::WorkspaceReader {
  private:
   const std::atomic<uploader::Uploader*>& uploader_;
   const std::string wanted_;
+  const std::shared_ptr<std::atomic<bool>> looking_ = std::make_shared<std::atomic<bool>>(false);
   mutable std::mutex mutex_;  // guards what follows: a reload changes it
   Kind kind_ = Kind::local;
   std::string name_;

@@ -336,8 +336,12 @@ def tag_del(s, r, tid):
 
 @route("POST", "/api/2.0/mlflow/traces/delete-traces")
 def traces_delete(s, r):
-    n = 0
-    for tid in r.body.get("request_ids", []):
+    n, doomed = 0, r.body.get("request_ids", [])
+    if "max_timestamp_millis" in r.body:
+        aged = sorted((ms_of(i.get("request_time")), tid) for tid, i in s.traces.items()
+                      if i["trace_location"]["mlflow_experiment"]["experiment_id"] == r.body.get("experiment_id"))
+        doomed = [tid for ms, tid in aged if ms <= int(r.body["max_timestamp_millis"])][:r.body.get("max_traces")]
+    for tid in doomed:
         n += s.traces.pop(tid, None) is not None
         s.assessments.pop(tid, None)
         for path in [p for p in s.blobs if p.startswith(f"{tid}/")]:
@@ -376,6 +380,8 @@ def store_assessment(s, key, a):
     a["assessment_id"] = aid or "a-" + uuid.uuid4().hex
     a.setdefault("create_time", iso())
     a.setdefault("last_update_time", a["create_time"])
+    if a.get("overrides") in s.assessments.get(key, {}):
+        s.assessments[key][a["overrides"]]["valid"] = False
     s.assessments.setdefault(key, {})[a["assessment_id"]] = a
     s.note(key, "assessment")
     return a

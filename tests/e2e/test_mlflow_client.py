@@ -12,11 +12,11 @@ APP = pathlib.Path(__file__).with_name("mlflow_app.py")
 OURS = ("MLFLOW_", "DATABRICKS_", "OTEL_")
 
 
-def run_app(*arguments, python=sys.executable, program=APP, **env):
+def run_app(*arguments, python=sys.executable, program=APP, seconds=180, **env):
     """What the app printed last."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"} | env
-    done = subprocess.run([python, program, *arguments], env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run([python, program, *arguments], env=environment, capture_output=True, text=True, timeout=seconds)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -60,6 +60,7 @@ def check_failed(out):
 def check_app(out):
     check_chat(out)
     check_failed(out)
+    assert out["found"] == [out["chat"]]
     assert out["experiment"][1:] == ["shop", "active"]
     assert out["experiment_by_id"] == "shop"
     assert "shop" in out["experiments"]
