@@ -1,11 +1,14 @@
 """A TCP proxy that stands before a server and breaks on demand."""
+import collections
 import contextlib
+import re
 import socket
 import threading
 import time
 
 from waiting import free_port
 
+REQUEST_LINE = re.compile(rb"([A-Z]+ \S+) HTTP/1\.1\r\n")
 MODES = ("pass", "refuse", "black_hole", "never_answer", "unavailable", "cut_answer", "delay")
 UNAVAILABLE = (b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
                b"Connection: close\r\n\r\n{}")
@@ -20,6 +23,7 @@ class FaultProxy:
         self.target_port, self.port = target_port, free_port()
         self.mode, self.cut_bytes, self.delay_s = "pass", 20, 0.2
         self.connections = 0
+        self.requests = collections.deque(maxlen=10_000)  # "METHOD target", of those whose head comes in one piece
         self.listener, self.open_sockets = None, set()
         self.lock, self.changed = threading.Lock(), threading.Condition()
         self.closing = False
@@ -126,6 +130,8 @@ class FaultProxy:
                     data = data[: max(self.cut_bytes - answered, 0)]
                     sink.sendall(data)
                     break
+                if not answers and (line := REQUEST_LINE.match(data)):
+                    self.requests.append(line[1].decode())
                 sink.sendall(data)
                 answered += len(data)
         for s in (source, sink):
