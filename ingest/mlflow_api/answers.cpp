@@ -4,6 +4,7 @@
 
 #include "ingest/counters.hpp"
 #include "model/json_writer.hpp"
+#include "model/utf8.hpp"
 
 namespace spanferry::ingest {
 
@@ -12,7 +13,12 @@ Response json_answer(std::string body) { return {.body = std::move(body)}; }
 Response error_answer(int status, std::string_view code, std::string_view message) {
   Response answer;
   answer.status = status;
-  JsonWriter(answer.body).begin_object().field("error_code", code).field("message", message).end_object();
+  // A message may repeat what the caller wrote in its path, which may be any bytes.
+  JsonWriter(answer.body)
+      .begin_object()
+      .field("error_code", code)
+      .field("message", repair_utf8(message))
+      .end_object();
   return answer;
 }
 
