@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "ingest/endpoint_table.hpp"
+#include "model/utf8.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -14,7 +15,7 @@ constexpr std::string_view kDatabricksSdk = "databricks-sdk-";
 std::string form_decode(std::string_view text) {
   std::string spaced(text);
   std::ranges::replace(spaced, '+', ' ');
-  return percent_decode(spaced);
+  return repair_utf8(percent_decode(spaced));  // it may become a name, and is repeated in answers
 }
 
 // Calls `use` with each value of `key`, as it stands in the query, until it returns false.

@@ -4,6 +4,7 @@
 
 #include "ingest/mlflow_api/answers.hpp"
 #include "ingest/mlflow_api/handlers.hpp"
+#include "model/utf8.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -113,6 +114,7 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
 
 // Exact segments stand before {} in the table, so the first that matches is the right one.
 void serve(Api& api, const Request& request, Reply reply) {
+  if (!is_valid_utf8(request.path)) return reply(invalid("the path is not UTF-8"));
   std::vector<std::string_view> parts;
   const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
   for (const ApiRoute& route : kRoutes)

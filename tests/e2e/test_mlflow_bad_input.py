@@ -19,7 +19,8 @@ NO_JSON = ("", "{", "[]", "7", "null", '{"a":1,}', '\xff{}')
 # handler: (method, path, bodies, answer)
 CASES = {
     "experiment_by_name": [("GET", f"{EXPERIMENTS}/get-by-name", [None], INVALID),
-                           ("GET", f"{EXPERIMENTS}/get-by-name?experiment_name=none", [None], MISSING)],
+                           ("GET", f"{EXPERIMENTS}/get-by-name?experiment_name=none", [None], MISSING),
+                           ("GET", f"{EXPERIMENTS}/get-by-name?experiment_name=x%FF", [None], MISSING)],
     "experiment_by_id": [("GET", f"{EXPERIMENTS}/get", [None], INVALID),
                          ("GET", f"{EXPERIMENTS}/get?experiment_id=77", [None], MISSING),
                          ("GET", f"{EXPERIMENTS}/get?experiment_id=x%00y", [None], MISSING)],
@@ -41,7 +42,7 @@ CASES = {
                                                 '{"locations":[{"mlflow_experiment":{"experiment_id":"0"}}],"order_by":["nothing"]}'], INVALID)],
     "search_traces_long_running": [("POST", "/api/4.0/mlflow/traces/search-long-running", [*NO_JSON, '{"locations":[{"mlflow_experiment":{"experiment_id":"0"}}],"filter":"status = OK OR name = 1"}'], INVALID)],
     "get_trace_info": [("GET", f"{V3}/{NOT_THERE}", [None], MISSING), ("GET", f"{V3}/mine", [None], MISSING),
-                       ("GET", f"{V3}/tr-%9D%FF", [None], MISSING)],
+                       ("GET", f"{V3}/tr-%9D%FF", [None], INVALID)],
     "credentials_for_upload": [("GET", f"{V2}/{NOT_THERE}/credentials-for-data-upload", [None], MISSING),
                                ("GET", f"{V2}/mine/credentials-for-data-upload", [None], MISSING),
                                ("GET", f"{V2}/{THERE}/credentials-for-data-upload?path=../x", [None], INVALID)],
