@@ -1,7 +1,6 @@
 // Connection: what is done with a request that the gate let in.
 #include <algorithm>
 #include <array>
-#include <chrono>
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -9,6 +8,7 @@
 #include "ingest/connection.hpp"
 #include "ingest/decode.hpp"
 #include "ingest/limits.hpp"
+#include "model/clock.hpp"
 #include "model/lower.hpp"
 
 namespace spanferry::ingest {
@@ -19,10 +19,6 @@ constexpr std::array<std::pair<const char*, const char*>, 3> kPrivate{{
     {"X-Content-Type-Options", "nosniff"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
 }};
-
-std::int64_t unix_now_ns() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 // What an OTLP request has come to: entries to append and what its sender is told.
 struct Prepared {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -21,14 +20,11 @@
 #include "ingest/limits.hpp"
 #include "ingest/router.hpp"
 #include "ingest/udp_socket.hpp"
+#include "model/clock.hpp"
 #include "model/log_limiter.hpp"
 
 namespace spanferry::ingest {
 namespace {
-
-std::int64_t unix_now_ns() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 // What outlives the door: the spool may answer after it is closed.
 struct Shared {

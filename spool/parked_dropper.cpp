@@ -6,6 +6,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "model/clock.hpp"
 #include "spool/limits.hpp"
 
 namespace spanferry::spool {
@@ -16,12 +17,6 @@ using std::chrono::seconds;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::size_t kMaxSeconds = 4096;  // told apart in one pass
 constexpr std::uint64_t kParkedStep = 16;  // that part of the budget is made free at once
-
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -45,7 +40,7 @@ std::optional<ParkedDropper::Pass> ParkedDropper::next_pass() {
   if (!for_age && !for_room) return std::nullopt;
   Pass pass{.looks_for_room = for_room};
   if (max_age.count() > 0) {
-    pass.dropped_before_ns = now_ns() - max_age.count() * kSecondNs;
+    pass.dropped_before_ns = unix_now_ns() - max_age.count() * kSecondNs;
     next_look_ = Clock::now() + std::clamp(max_age / kParkedLooks, kParkedLookMin, kParkedLookMax);
   }
   pass.is_for_room = for_room && room_before_ns_ && *room_before_ns_ > pass.dropped_before_ns;

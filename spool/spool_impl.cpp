@@ -1,11 +1,11 @@
 #include "spool/spool_impl.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "model/clock.hpp"
 #include "spool/coding.hpp"
 #include "spool/dead_reader.hpp"
 #include "spool/keys.hpp"
@@ -362,9 +362,7 @@ SpoolStatus SpoolImpl::status() const {
     if (ns != 0 && (oldest == 0 || ns < oldest)) oldest = ns;
   }
   if (oldest != 0) {
-    const auto age_ns =
-        std::chrono::system_clock::now().time_since_epoch() / std::chrono::nanoseconds(1) - oldest;
-    status.oldest_age_s = std::max(0.0, static_cast<double>(age_ns) / 1e9);
+    status.oldest_age_s = std::max(0.0, static_cast<double>(unix_now_ns() - oldest) / 1e9);
   }
   status.first_seq = first.seq;
   status.last_seq = end.seq - 1;

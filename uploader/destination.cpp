@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "model/clock.hpp"
 #include "uploader/http_sender.hpp"
 #include "uploader/mlflow_experiments.hpp"
 #include "uploader/track.hpp"
@@ -35,12 +36,6 @@ std::string_view name_of(Kind kind) {
       return "local";
   }
   return "";
-}
-
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 Result<> make_cursor(const DestinationSettings& settings, spool::Spool& spool, const std::string& cursor) {
@@ -245,7 +240,7 @@ DestinationStatus Destination::status() const {
   status.delivered_spans = status.accounting.settled[Outcome::delivered];
   status.dead_letters = 0;
   status.parked_records = delivering_->tracks.front()->cursor().parked().records;
-  const std::int64_t now = now_ns();
+  const std::int64_t now = unix_now_ns();
   for (const auto& track : delivering_->tracks) {
     const spool::Cursor& cursor = track->cursor();
     status.dead_letters += cursor.dead_letters();

@@ -1,9 +1,9 @@
 #include "uploader/health.hpp"
 
-#include <chrono>
-
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+
+#include "model/clock.hpp"
 
 namespace spanferry::uploader {
 namespace {
@@ -12,19 +12,13 @@ namespace {
 // this.
 constexpr std::int64_t kLogEveryNs = 5'000'000'000;
 
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 bool is_pause(DestinationState state) {
   return state == DestinationState::paused_auth || state == DestinationState::paused_config;
 }
 
 }  // namespace
 
-Health::Health(std::string destination) : destination_(std::move(destination)), since_ns_(now_ns()) {}
+Health::Health(std::string destination) : destination_(std::move(destination)), since_ns_(unix_now_ns()) {}
 
 void Health::enter(DestinationState state, std::string reason) {
   const std::lock_guard lock(mutex_);
@@ -34,7 +28,7 @@ void Health::enter(DestinationState state, std::string reason) {
     return;
   }
   // From one bad state into another the time counts from the first.
-  const std::int64_t now = now_ns();
+  const std::int64_t now = unix_now_ns();
   if (state_ == DestinationState::ok || is_pause(state) != is_pause(state_)) since_ns_ = now;
   state_ = state;
   reason_ = std::move(reason);
@@ -48,7 +42,7 @@ void Health::works() {
   proven = true;
   const std::lock_guard lock(mutex_);
   if (state_ == DestinationState::ok) return;
-  const std::int64_t now = now_ns();
+  const std::int64_t now = unix_now_ns();
   if (told_)
     spdlog::info("destination {}: ok again after {:.1f} s of {}", destination_,
                  static_cast<double>(now - since_ns_) / 1e9, name(state_));

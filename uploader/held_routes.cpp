@@ -5,18 +5,10 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "model/clock.hpp"
 #include "uploader/gate.hpp"
 
 namespace spanferry::uploader {
-namespace {
-
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
 
 std::string describe(const Route& route) {
   if (!route.table.empty()) return "table " + route.table;
@@ -55,7 +47,7 @@ bool HeldRoutes::probe_is_due(const Route& route) const {
 
 void HeldRoutes::refused(const Route& route, std::string reason) {
   const auto [found, is_new] = held_.try_emplace(
-      key_of(route), State{{route, {}, now_ns()}, net::Backoff(backoff_, uniform_random), {}, false});
+      key_of(route), State{{route, {}, unix_now_ns()}, net::Backoff(backoff_, uniform_random), {}, false});
   State& state = found->second;
   // Several of that route may have been under way when it was refused first.
   if (!is_new && !state.probing) return;
@@ -73,7 +65,7 @@ void HeldRoutes::accepted(const Route& route) {
   const auto found = held_.find(key_of(route));
   if (found == held_.end()) return;
   spdlog::info("destination {}: {} is taken again after {:.1f} s", destination_, describe(route),
-               static_cast<double>(now_ns() - found->second.held.since_ns) / 1e9);
+               static_cast<double>(unix_now_ns() - found->second.held.since_ns) / 1e9);
   held_.erase(found);
   ++releases_;
   report();

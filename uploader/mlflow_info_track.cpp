@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "model/clock.hpp"
 #include "model/mlflow_start_trace.hpp"
 #include "uploader/trace_calls.hpp"
 #include "uploader/trace_track.hpp"
@@ -133,8 +134,8 @@ class MlflowInfoDelivery final : public TraceDelivery {
   // times and state as they are without it.
   [[nodiscard]] bool root_may_come(const GatheredTrace& gathered, const mlflow::KnownInfo& known) const {
     if (mlflow::state_named(known.state) != mlflow::State::in_progress) return false;
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return now - std::chrono::nanoseconds(gathered.last_received_ns) < context_.settings.assemble.max_open;
+    const std::chrono::nanoseconds age(unix_now_ns() - gathered.last_received_ns);
+    return age < context_.settings.assemble.max_open;
   }
 
   static TraceOutcome ask_again() {

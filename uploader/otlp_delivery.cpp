@@ -1,12 +1,12 @@
 #include "uploader/otlp_delivery.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <unordered_map>
 #include <unordered_set>
 
 #include <fmt/format.h>
 
+#include "model/clock.hpp"
 #include "model/cut.hpp"
 #include "model/otlp_scan.hpp"
 #include "net/backoff.hpp"
@@ -23,12 +23,6 @@ namespace {
 constexpr int kUnprovenRounds = 20;
 // A far side that takes no span of this size takes none of ours.
 constexpr std::size_t kLeastTruncatedBytes = 4096;
-
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 bool is_json(const net::HttpResponse& response) {
   return response.header("content-type").value_or("").starts_with("application/json");
@@ -456,7 +450,7 @@ spool::DeadLetter OtlpDelivery::letter(const Item& item, const TraceId& trace, c
   letter.kind = item.record.header.kind;
   letter.route = item.record.header.route;
   letter.received_ns = item.record.header.received_ns;
-  letter.refused_ns = now_ns();
+  letter.refused_ns = unix_now_ns();
   letter.status = verdict.status;
   letter.reason = verdict.reason;
   letter.response_excerpt = verdict.excerpt;

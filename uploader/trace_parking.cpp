@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "model/clock.hpp"
 #include "model/otlp_scan.hpp"
 #include "uploader/loose_writes.hpp"
 #include "uploader/trace_headings.hpp"
@@ -19,14 +20,8 @@ constexpr std::size_t kMaxBytesBack = 64U << 20;
 constexpr int kLaggardsAtOnce = 256;
 constexpr std::chrono::seconds kPatience{5};  // a trace that is due sooner is no laggard
 
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 Assembler::Time steady_time_of(std::int64_t received_ns) {
-  const std::int64_t age = std::max<std::int64_t>(0, now_ns() - received_ns);
+  const std::int64_t age = std::max<std::int64_t>(0, unix_now_ns() - received_ns);
   return std::chrono::steady_clock::now() - std::chrono::nanoseconds(age);
 }
 
@@ -109,7 +104,7 @@ void TraceParking::set_dead(const spool::Parked& part, std::string_view reason) 
   letter.kind = part.header.kind;
   letter.route = part.header.route;
   letter.received_ns = part.header.received_ns;
-  letter.refused_ns = now_ns();
+  letter.refused_ns = unix_now_ns();
   letter.reason = fmt::format("record {} cannot be read as spans: {}", part.key.seq, reason);
   letter.payload = *part.payload;
   spool::SettledParked settled(part, SpanCounts::of(Outcome::dead, part.header.span_count));

@@ -1,23 +1,14 @@
 #include "uploader/trace_settling.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "model/clock.hpp"
+
 namespace spanferry::uploader {
-namespace {
-
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
-
 TraceSettling::TraceSettling(const TrackContext& context, spool::Cursor& cursor, TraceGatherer& gatherer,
                              bool spans_are_ours)
     : context_(context), cursor_(cursor), gatherer_(gatherer), spans_are_ours_(spans_are_ours) {}
@@ -189,7 +180,7 @@ spool::DeadLetter TraceSettling::letter_of(const TraceId& trace, const TracePart
   letter.kind = part.header.kind;
   letter.route = part.header.route;
   letter.received_ns = part.header.received_ns;
-  letter.refused_ns = now_ns();
+  letter.refused_ns = unix_now_ns();
   letter.status = verdict.status;
   letter.reason = verdict.reason;
   letter.response_excerpt = verdict.excerpt;

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "model/clock.hpp"
 #include "uploader/assembler.hpp"
 #include "uploader/early_edits.hpp"
 #include "uploader/loose_writes.hpp"
@@ -38,15 +39,9 @@ constexpr milliseconds kAfterError{1000};
 constexpr milliseconds kNotReady{50};
 constexpr int kMaxNotReady = 64;
 
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 // When something was received, on the clock that does not jump.
 Time steady_time_of(std::int64_t received_ns) {
-  const std::int64_t age = std::max<std::int64_t>(0, now_ns() - received_ns);
+  const std::int64_t age = std::max<std::int64_t>(0, unix_now_ns() - received_ns);
   return Clock::now() - std::chrono::nanoseconds(age);
 }
 

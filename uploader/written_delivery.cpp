@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "model/clock.hpp"
 #include "uploader/databricks_storage.hpp"
 #include "uploader/trace_edits.hpp"
 
@@ -17,8 +18,7 @@ namespace {
 constexpr std::chrono::hours kPatience{24};
 
 bool is_too_old(const RecordHeader& header) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return now - std::chrono::nanoseconds(header.received_ns) > kPatience;
+  return std::chrono::nanoseconds(unix_now_ns() - header.received_ns) > kPatience;
 }
 
 class WrittenDelivery final : public TraceDelivery {

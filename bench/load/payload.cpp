@@ -1,12 +1,13 @@
 #include "bench/load/payload.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <random>
 
 #include <fmt/format.h>
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
+
+#include "model/clock.hpp"
 
 namespace spanferry::bench {
 namespace {
@@ -91,9 +92,7 @@ Result<Shape> shape_named(std::string_view name) {
 
 Payload::Payload(const Shape& shape, std::uint32_t variant) {
   Random random(static_cast<std::uint64_t>(variant) << 32 | shape.spans << 16 | (shape.span_bytes & 0xffff));
-  const auto now_ns = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                                     std::chrono::system_clock::now().time_since_epoch())
-                                                     .count());
+  const auto now_ns = static_cast<std::uint64_t>(unix_now_ns());
   {
     pbf_writer request(bytes_);
     pbf_writer resource_spans(request, 1);

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/clock.hpp"
 #include "model/ids.hpp"
 #include "spool/internals.hpp"
 #include "spool/spool.hpp"
@@ -57,8 +58,7 @@ inline SpanId span_of(std::uint64_t n) {
 
 inline Entry entry_of(std::string payload, std::vector<TraceId> traces, std::uint32_t spans) {
   Entry entry;
-  entry.header.received_ns =
-      std::chrono::system_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+  entry.header.received_ns = unix_now_ns();
   entry.header.span_count = spans;
   entry.header.trace_count = static_cast<std::uint32_t>(traces.size());
   entry.payload = std::make_shared<const std::string>(std::move(payload));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "model/clock.hpp"
 #include "tests/unit/uploader/trace_fixture.hpp"
 
 namespace spanferry::uploader {
@@ -178,7 +179,7 @@ TEST_F(TableDeliveryTest, SpansThatComeAfterTheInfoOfTheirClientGoToItsTable) {
   info.experiment_id = "1";
   spool::Entry entry;
   entry.header.kind = RecordKind::trace_info;
-  entry.header.received_ns = now_ns();
+  entry.header.received_ns = unix_now_ns();
   entry.payload = std::make_shared<const std::string>(mlflow::encode(info));
   entry.traces = {trace_of(1)};
   std::vector<spool::Entry> entries;
@@ -335,7 +336,7 @@ struct TableEditsTest : TableDeliveryTest {
   void edit(const mlflow::TraceEdit& what) {
     spool::Entry entry;
     entry.header.kind = RecordKind::trace_edit;
-    entry.header.received_ns = now_ns();
+    entry.header.received_ns = unix_now_ns();
     entry.payload = std::make_shared<const std::string>(mlflow::encode(what));
     entry.traces = {trace_of(1)};
     std::vector<spool::Entry> entries;

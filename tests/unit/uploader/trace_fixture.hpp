@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include "model/clock.hpp"
 #include "model/mlflow_json.hpp"
 #include "model/mlflow_table.hpp"
 #include "tests/unit/model/otlp_builder.hpp"
@@ -211,12 +212,6 @@ inline Message trace_span(std::uint32_t trace, std::uint8_t id, std::uint8_t par
   return message;
 }
 
-inline std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 struct TraceFixture : ::testing::Test {
   boost::asio::io_context io;
   MemorySpool spool;
@@ -257,7 +252,7 @@ struct TraceFixture : ::testing::Test {
     spool::Entry entry;
     entry.payload = std::make_shared<const std::string>(request_of(spans));
     entry.header.route = std::move(route);
-    entry.header.received_ns = now_ns();
+    entry.header.received_ns = unix_now_ns();
     const auto decoded = decode_traces_request(*entry.payload);
     for (const Span& s : decoded->spans) {
       ++entry.header.span_count;

@@ -150,7 +150,7 @@ struct WrittenFixture : TraceFixture {
              Route route = {}) {
     spool::Entry entry;
     entry.header.kind = kind;
-    entry.header.received_ns = now_ns();
+    entry.header.received_ns = unix_now_ns();
     entry.header.span_count = spans;
     entry.header.client = "mlflow-python-client/3.17.2";
     entry.header.route = std::move(route);
