@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "model/mlflow_span.hpp"
+#include "model/status_code.hpp"
 
 namespace spanferry::console {
 namespace {
@@ -28,25 +29,13 @@ void write_id(JsonWriter& json, std::string_view key, const std::optional<SpanId
 
 }  // namespace
 
-std::string_view status_name(StatusCode code) {
-  switch (code) {
-    case StatusCode::ok:
-      return "OK";
-    case StatusCode::error:
-      return "ERROR";
-    case StatusCode::unset:
-      break;
-  }
-  return "UNSET";
-}
-
 void write_summary(JsonWriter& json, const spool::TraceSummary& summary) {
   const double duration_ms = static_cast<double>(summary.end_ns - summary.start_ns) / 1e6;
   json.begin_object()
       .field("trace_id", summary.trace_id.hex())
       .field("name", summary.name)
       .field("service", summary.service)
-      .field("status", status_name(summary.status))
+      .field("status", name(summary.status))
       .field("has_root", summary.has_root)
       .field("session", summary.session)
       .field("user", summary.user)
@@ -87,7 +76,7 @@ void write_span(JsonWriter& json, const Span& span, const Resource& resource) {
       .field("start_ms", milliseconds(span.start_ns))
       .field("end_ms", milliseconds(span.end_ns))
       .field("duration_ms", milliseconds(length_ns))
-      .field("status", status_name(span.status))
+      .field("status", name(span.status))
       .field("status_message", span.status_message)
       .field("scope", span.scope_name)
       .key("attributes");

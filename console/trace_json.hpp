@@ -10,7 +10,5 @@ namespace spanferry::console {
 void write_summary(JsonWriter& json, const spool::TraceSummary& summary);
 void write_attributes(JsonWriter& json, const Attributes& attributes);
 void write_span(JsonWriter& json, const Span& span, const Resource& resource);
-// "OK", "ERROR", "UNSET"
-std::string_view status_name(StatusCode code);
 
 }  // namespace spanferry::console

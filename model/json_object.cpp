@@ -5,20 +5,13 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "model/json_text.hpp"
 #include "model/json_writer.hpp"
 #include "model/mlflow_text.hpp"
 #include "model/otlp_json_text.hpp"
 
 namespace spanferry {
-namespace {
-
-std::string quoted(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Result<JsonObject> JsonObject::parse(std::string_view json, std::string_view what) {
   std::string storage;
@@ -72,7 +65,7 @@ void JsonObject::set(std::string_view key, std::string json) {
   }
 }
 
-void JsonObject::set_text(std::string_view key, std::string_view text) { set(key, quoted(text)); }
+void JsonObject::set_text(std::string_view key, std::string_view text) { set(key, quoted_json(text)); }
 
 void JsonObject::set_first(std::string_view key, std::string json) {
   erase(key);

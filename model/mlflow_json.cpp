@@ -5,28 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "model/json_text.hpp"
 #include "model/json_writer.hpp"
+#include "model/status_code.hpp"
 
 namespace spanferry::mlflow {
 namespace {
-
-std::string_view name_of(StatusCode code) {
-  switch (code) {
-    case StatusCode::ok:
-      return "STATUS_CODE_OK";
-    case StatusCode::error:
-      return "STATUS_CODE_ERROR";
-    case StatusCode::unset:
-      break;
-  }
-  return "STATUS_CODE_UNSET";
-}
-
-void write_map(JsonWriter& json, std::string_view key, const std::map<std::string, std::string>& entries) {
-  json.key(key).begin_object();
-  for (const auto& [name, value] : entries) json.field(name, value);
-  json.end_object();
-}
 
 void write_events(JsonWriter& json, const StoredSpan& span) {
   json.key("events").begin_array();
@@ -63,7 +47,10 @@ void write_span(JsonWriter& json, const StoredSpan& span) {
     json.null();
   }
   write_events(json, span);
-  json.key("status").begin_object().field("code", name_of(span.status)).field("message", span.status_message);
+  json.key("status")
+      .begin_object()
+      .field("code", protobuf_name(span.status))
+      .field("message", span.status_message);
   json.end_object();
   json.key("attributes").begin_object();
   for (const JsonAttribute& a : span.attributes) json.field(a.key, a.json);
@@ -105,8 +92,8 @@ void write_info(JsonWriter& json, const TraceInfo& info, WithTags tags,
   json.field("request_time", timestamp(info.request_time_ms));
   json.field("execution_duration", duration(info.execution_duration_ms));
   json.field("state", name(info.state));
-  write_map(json, "trace_metadata", info.metadata);
-  if (tags == WithTags::yes) write_map(json, "tags", info.tags);
+  write_texts(json, "trace_metadata", info.metadata);
+  if (tags == WithTags::yes) write_texts(json, "tags", info.tags);
   json.end_object();
 }
 

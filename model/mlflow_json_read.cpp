@@ -1,17 +1,13 @@
 #include <simdjson.h>
 
+#include "model/json_read.hpp"
 #include "model/mlflow_json.hpp"
+#include "model/status_code.hpp"
 
 namespace spanferry::mlflow {
 namespace {
 
 namespace dom = simdjson::dom;
-
-std::string text_of(const dom::element& object, std::string_view key) {
-  std::string_view text;
-  if (object.at_key(key).get_string().get(text) != simdjson::SUCCESS) return {};
-  return std::string(text);
-}
 
 std::string object_of(const dom::element& object, std::string_view key) {
   dom::object found;
@@ -29,21 +25,9 @@ std::optional<T> id_of(const dom::element& object, std::string_view key) {
   return raw ? T::from_raw(*raw) : std::nullopt;
 }
 
-StatusCode status_of(std::string_view code) {
-  if (code.ends_with("ERROR")) return StatusCode::error;
-  return code.ends_with("OK") ? StatusCode::ok : StatusCode::unset;
-}
-
 std::uint64_t time_of(const dom::element& object, std::string_view key) {
   std::uint64_t time = 0;
   return object.at_key(key).get_uint64().get(time) == simdjson::SUCCESS ? time : 0;
-}
-
-template <class F>
-void each(const dom::element& object, std::string_view key, const F& use) {
-  dom::array list;
-  if (object.at_key(key).get_array().get(list) != simdjson::SUCCESS) return;
-  for (const dom::element item : list) use(item);
 }
 
 void read_texts(const dom::element& object, std::string_view key, std::map<std::string, std::string>& texts) {
@@ -63,13 +47,13 @@ std::optional<StoredSpan> read_span(const dom::element& item) {
   span.trace_id = *trace_id;
   span.span_id = *span_id;
   span.parent_id = id_of<SpanId>(item, "parent_span_id");
-  span.name = text_of(item, "name");
+  span.name = text_in(item, "name");
   span.start_ns = time_of(item, "start_time_unix_nano");
   span.end_ns = time_of(item, "end_time_unix_nano");
   dom::element status;
   if (item.at_key("status").get(status) == simdjson::SUCCESS && status.is_object()) {
-    span.status = status_of(text_of(status, "code"));
-    span.status_message = text_of(status, "message");
+    span.status = status_code_named(text_in(status, "code"));
+    span.status_message = text_in(status, "message");
   }
   dom::object attributes;
   if (item.at_key("attributes").get_object().get(attributes) == simdjson::SUCCESS) {
@@ -79,11 +63,11 @@ std::optional<StoredSpan> read_span(const dom::element& item) {
       span.attributes.push_back({std::string(key), is_text ? std::string(text) : simdjson::minify(value)});
     }
   }
-  each(item, "events", [&span](const dom::element& e) {
-    span.events.push_back({text_of(e, "name"), time_of(e, "time_unix_nano"), object_of(e, "attributes")});
+  each_in(item, "events", [&span](const dom::element& e) {
+    span.events.push_back({text_in(e, "name"), time_of(e, "time_unix_nano"), object_of(e, "attributes")});
   });
-  each(item, "links", [&span](const dom::element& l) {
-    span.links.push_back({text_of(l, "trace_id"), text_of(l, "span_id"), object_of(l, "attributes")});
+  each_in(item, "links", [&span](const dom::element& l) {
+    span.links.push_back({text_in(l, "trace_id"), text_in(l, "span_id"), object_of(l, "attributes")});
   });
   return span;
 }
@@ -121,11 +105,11 @@ Result<KnownInfo> parse_trace_info(std::string_view json) {
           .get_string()
           .get(text) == simdjson::SUCCESS)
     known.experiment_id = text;
-  if (std::string id = text_of(info, "client_request_id"); !id.empty())
+  if (std::string id = text_in(info, "client_request_id"); !id.empty())
     known.client_request_id = std::move(id);
-  known.state = text_of(info, "state");
-  known.request_time_ms = parse_timestamp(text_of(info, "request_time")).value_or(0);
-  known.execution_duration_ms = parse_duration(text_of(info, "execution_duration")).value_or(0);
+  known.state = text_in(info, "state");
+  known.request_time_ms = parse_timestamp(text_in(info, "request_time")).value_or(0);
+  known.execution_duration_ms = parse_duration(text_in(info, "execution_duration")).value_or(0);
   read_texts(info, "trace_metadata", known.metadata);
   read_texts(info, "tags", known.tags);
   return known;

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "model/json_text.hpp"
 #include "model/json_writer.hpp"
 #include "model/mlflow_text.hpp"
 #include "model/mlflow_translate.hpp"
@@ -49,10 +50,7 @@ std::string trace_name_of(const TraceId& id) { return "tr-" + id.hex(); }
 
 std::string stored_json(const AnyValue& value) {
   if (const auto text = value.string()) {
-    if (is_encoded(*text)) return std::string(*text);
-    std::string out;
-    append_json_string(out, *text);
-    return out;
+    return is_encoded(*text) ? std::string(*text) : quoted_json(*text);
   }
   const std::string json = to_json(value);
   return json.starts_with('{') || json.starts_with('[') ? spaced_json(json) : json;

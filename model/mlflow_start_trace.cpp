@@ -4,6 +4,7 @@
 
 #include <simdjson.h>
 
+#include "model/json_text.hpp"
 #include "model/json_writer.hpp"
 
 namespace spanferry::mlflow {
@@ -27,12 +28,6 @@ void merge_assessment(std::vector<std::string>& all, std::string assessment) {
   } else {
     *same = std::move(assessment);
   }
-}
-
-void map_field(JsonWriter& json, std::string_view key, const std::map<std::string, std::string>& map) {
-  json.key(key).begin_object();
-  for (const auto& [k, v] : map) json.field(k, v);
-  json.end_object();
 }
 
 }  // namespace
@@ -59,8 +54,8 @@ void write_info(JsonWriter& json, const WrittenInfo& info, std::string_view trac
   if (info.request_time_ms) json.field("request_time", timestamp(*info.request_time_ms));
   if (info.execution_duration_ms) json.field("execution_duration", duration(*info.execution_duration_ms));
   if (!info.state.empty()) json.field("state", info.state);
-  map_field(json, "trace_metadata", info.metadata);
-  if (tags == WithTags::yes) map_field(json, "tags", info.tags);
+  write_texts(json, "trace_metadata", info.metadata);
+  if (tags == WithTags::yes) write_texts(json, "tags", info.tags);
   if (!info.assessments.empty()) {
     json.key("assessments").begin_array();
     for (const std::string& one : info.assessments) json.raw(one);

@@ -2,6 +2,7 @@
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
 
+#include "model/json_text.hpp"
 #include "model/mlflow_table.hpp"
 #include "model/otlp_attribute.hpp"
 #include "model/otlp_check.hpp"
@@ -92,9 +93,7 @@ void TableSpans::write_attributes(const StoredSpan& span, std::string& out) cons
        {std::pair("mlflow.trace.session", "session.id"), std::pair("mlflow.trace.user", "user.id")}) {
     const auto told = metadata_.find(of_trace);
     if (told == metadata_.end() || span.find(of_span) != nullptr) continue;
-    std::string json;
-    append_json_string(json, told->second);
-    add_attribute(of_span, json, out);
+    add_attribute(of_span, quoted_json(told->second), out);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include <simdjson.h>
 
+#include "model/json_text.hpp"
 #include "model/json_writer.hpp"
 #include "model/mlflow_conventions.hpp"
 #include "model/mlflow_price.hpp"
@@ -22,9 +23,7 @@ void set(StoredSpan& span, std::string_view key, std::string json) {
 }
 
 void set_text(StoredSpan& span, std::string_view key, std::string_view text) {
-  std::string json;
-  append_json_string(json, text);
-  set(span, key, std::move(json));
+  set(span, key, quoted_json(text));
 }
 
 bool has(const StoredSpan& span, std::string_view key) { return span.find(key) != nullptr; }

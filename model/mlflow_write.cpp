@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "model/json_text.hpp"
 #include "model/json_writer.hpp"
 #include "model/mlflow_json.hpp"
 #include "model/otlp_json_numbers.hpp"
@@ -76,12 +77,6 @@ void read_location(const dom::element& object, WrittenInfo& info) {
 
 void optional_field(JsonWriter& json, std::string_view key, const std::optional<std::string>& value) {
   if (value) json.field(key, *value);
-}
-
-void map_field(JsonWriter& json, std::string_view key, const std::map<std::string, std::string>& map) {
-  json.key(key).begin_object();
-  for (const auto& [k, v] : map) json.field(k, v);
-  json.end_object();
 }
 
 std::string_view name_of(EditAssessment::Way way) {
@@ -202,8 +197,8 @@ std::string encode(const WrittenInfo& info) {
   if (info.request_time_ms) json.field("request_time", timestamp(*info.request_time_ms));
   if (info.execution_duration_ms) json.field("execution_duration", duration(*info.execution_duration_ms));
   if (!info.state.empty()) json.field("state", info.state);
-  map_field(json, "trace_metadata", info.metadata);
-  map_field(json, "tags", info.tags);
+  write_texts(json, "trace_metadata", info.metadata);
+  write_texts(json, "tags", info.tags);
   json.key("assessments").begin_array();
   for (const auto& one : info.assessments) json.raw(one);
   json.end_array().end_object();

@@ -6,6 +6,7 @@
 
 #include "model/ids.hpp"
 #include "model/otlp_json_numbers.hpp"
+#include "model/status_code.hpp"
 
 namespace spanferry::otlp {
 namespace {
@@ -78,7 +79,6 @@ constexpr Field kListFields[] = {{"values", "values", list::kValues}};
 constexpr std::string_view kSpanKinds[] = {"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL",
                                            "SPAN_KIND_SERVER",      "SPAN_KIND_CLIENT",
                                            "SPAN_KIND_PRODUCER",    "SPAN_KIND_CONSUMER"};
-constexpr std::string_view kStatusCodes[] = {"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"};
 
 // 0: not a field of that message.
 template <class Table>
@@ -281,7 +281,7 @@ void JsonTranscoder::link(Element element, Writer& out) {
 void JsonTranscoder::status(Element element, Writer& out) {
   fields(element, kStatusFields, [&](Tag tag, Element value) {
     if (tag == status::kMessage) return add_text(value, out, tag);
-    return out.add_enum(tag, enumeration(value, kStatusCodes));
+    return out.add_enum(tag, enumeration(value, kStatusCodeNames));
   });
 }
 

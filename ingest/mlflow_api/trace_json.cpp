@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "model/json_text.hpp"
 #include "model/mlflow_json.hpp"
 #include "model/mlflow_table.hpp"
+#include "model/status_code.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -13,12 +15,6 @@ using mlflow::StoredSpan;
 
 constexpr std::string_view kSpansLocation = "mlflow.trace.spansLocation";
 constexpr std::string_view kArtifactLocation = "mlflow.artifactLocation";
-
-void write_map(JsonWriter& json, std::string_view key, const std::map<std::string, std::string>& map) {
-  json.key(key).begin_object();
-  for (const auto& [k, v] : map) json.field(k, v);
-  json.end_object();
-}
 
 void write_times(JsonWriter& json, const mlflow::WrittenInfo& info) {
   if (info.request_time_ms) json.field("request_time", mlflow::timestamp(*info.request_time_ms));
@@ -36,18 +32,6 @@ void write_rest(JsonWriter& json, const LocalTrace& trace) {
   }
   if (info.request_preview) json.field("request_preview", *info.request_preview);
   if (info.response_preview) json.field("response_preview", *info.response_preview);
-}
-
-std::string_view name_of(StatusCode code) {
-  switch (code) {
-    case StatusCode::ok:
-      return "STATUS_CODE_OK";
-    case StatusCode::error:
-      return "STATUS_CODE_ERROR";
-    case StatusCode::unset:
-      break;
-  }
-  return "STATUS_CODE_UNSET";
 }
 
 // An AnyValue; of null nothing, as MLflow writes None. JSON is as deep as simdjson lets it be.
@@ -151,7 +135,7 @@ void write_span(JsonWriter& json, simdjson::dom::parser& parser, const StoredSpa
   write_links(json, parser, span);
   json.key("status").begin_object();
   if (!span.status_message.empty()) json.field("message", span.status_message);
-  if (span.status != StatusCode::unset) json.field("code", name_of(span.status));
+  if (span.status != StatusCode::unset) json.field("code", protobuf_name(span.status));
   json.end_object().end_object();
 }
 
@@ -174,14 +158,14 @@ void write_trace_info(JsonWriter& json, const LocalTrace& trace, std::string_vie
   auto metadata = info.metadata;
   if (reader == Reader::http && trace.started)
     metadata.insert_or_assign("mlflow.trace.infoFinalized", "true");
-  write_map(json, "trace_metadata", metadata);
+  write_texts(json, "trace_metadata", metadata);
   auto tags = info.tags;
   tags.insert_or_assign(std::string(kArtifactLocation), artifact_location(trace.id, experiment_id, reader));
   // Of an upload to the far side it says nothing to those who read here.
   tags.erase(std::string(kSpansLocation));
   if (reader == Reader::http && trace.has_spans)
     tags.insert_or_assign(std::string(kSpansLocation), "TRACKING_STORE");
-  write_map(json, "tags", tags);
+  write_texts(json, "tags", tags);
   write_rest(json, trace);
   json.end_object();
 }
@@ -193,8 +177,8 @@ void write_trace_info_v4(JsonWriter& json, const LocalTrace& trace, std::string_
   json.key("trace_location");
   mlflow::write_trace_location(json, mlflow::table_location(location, {}));
   write_times(json, info);
-  write_map(json, "trace_metadata", info.metadata);
-  write_map(json, "tags", info.tags);
+  write_texts(json, "trace_metadata", info.metadata);
+  write_texts(json, "tags", info.tags);
   write_rest(json, trace);
   json.end_object();
 }

@@ -2,19 +2,15 @@
 #include <simdjson.h>
 
 #include "ingest/mlflow_api/trace_json.hpp"
+#include "model/json_read.hpp"
 #include "model/otlp_json_numbers.hpp"
+#include "model/status_code.hpp"
 
 namespace spanferry::ingest {
 namespace {
 
 namespace dom = simdjson::dom;
 using mlflow::StoredSpan;
-
-std::string text_of(const dom::element& object, std::string_view key) {
-  std::string_view text;
-  if (object.at_key(key).get_string().get(text) != simdjson::SUCCESS) return {};
-  return std::string(text);
-}
 
 std::uint64_t time_of(const dom::element& object, std::string_view key) {
   dom::element value;
@@ -24,15 +20,8 @@ std::uint64_t time_of(const dom::element& object, std::string_view key) {
 
 template <class Id>
 std::optional<Id> id_of(const dom::element& object, std::string_view key) {
-  const auto raw = base64_decode(text_of(object, key));
+  const auto raw = base64_decode(text_in(object, key));
   return raw ? Id::from_raw(*raw) : std::nullopt;
-}
-
-template <class F>
-void each(const dom::element& object, std::string_view key, const F& use) {
-  dom::array list;
-  if (object.at_key(key).get_array().get(list) != simdjson::SUCCESS) return;
-  for (const dom::element item : list) use(item);
 }
 
 // An AnyValue as the JSON it stands for.
@@ -46,12 +35,12 @@ void append_value(JsonWriter& json, const dom::element& any) {  // NOLINT(misc-n
     json.value(otlp::json_int64(value).value_or(0));
   } else if (any.at_key("array_value").get(value) == simdjson::SUCCESS) {
     json.begin_array();
-    each(value, "values", [&json](const dom::element& item) { append_value(json, item); });
+    each_in(value, "values", [&json](const dom::element& item) { append_value(json, item); });
     json.end_array();
   } else if (any.at_key("kvlist_value").get(value) == simdjson::SUCCESS) {
     json.begin_object();
-    each(value, "values", [&json](const dom::element& item) {
-      json.key(text_of(item, "key"));
+    each_in(value, "values", [&json](const dom::element& item) {
+      json.key(text_in(item, "key"));
       dom::element inner;
       if (item.at_key("value").get(inner) == simdjson::SUCCESS) {
         append_value(json, inner);
@@ -78,16 +67,11 @@ std::string attributes_object(const dom::element& item) {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
-  each(item, "attributes", [&json](const dom::element& attribute) {
-    json.key(text_of(attribute, "key")).raw(value_json(attribute));
+  each_in(item, "attributes", [&json](const dom::element& attribute) {
+    json.key(text_in(attribute, "key")).raw(value_json(attribute));
   });
   json.end_object();
   return out;
-}
-
-StatusCode status_of(std::string_view code) {
-  if (code.ends_with("ERROR")) return StatusCode::error;
-  return code.ends_with("OK") ? StatusCode::ok : StatusCode::unset;
 }
 
 std::optional<StoredSpan> read_span(const dom::element& item) {
@@ -98,22 +82,22 @@ std::optional<StoredSpan> read_span(const dom::element& item) {
   span.trace_id = *trace;
   span.span_id = *id;
   span.parent_id = id_of<SpanId>(item, "parent_span_id");
-  span.name = text_of(item, "name");
+  span.name = text_in(item, "name");
   span.start_ns = time_of(item, "start_time_unix_nano");
   span.end_ns = time_of(item, "end_time_unix_nano");
   dom::element status;
   if (item.at_key("status").get(status) == simdjson::SUCCESS) {
-    span.status = status_of(text_of(status, "code"));
-    span.status_message = text_of(status, "message");
+    span.status = status_code_named(text_in(status, "code"));
+    span.status_message = text_in(status, "message");
   }
-  each(item, "attributes", [&span](const dom::element& attribute) {
-    span.attributes.push_back({text_of(attribute, "key"), value_json(attribute)});
+  each_in(item, "attributes", [&span](const dom::element& attribute) {
+    span.attributes.push_back({text_in(attribute, "key"), value_json(attribute)});
   });
-  each(item, "events", [&span](const dom::element& event) {
+  each_in(item, "events", [&span](const dom::element& event) {
     span.events.push_back(
-        {text_of(event, "name"), time_of(event, "time_unix_nano"), attributes_object(event)});
+        {text_in(event, "name"), time_of(event, "time_unix_nano"), attributes_object(event)});
   });
-  each(item, "links", [&span](const dom::element& link) {
+  each_in(item, "links", [&span](const dom::element& link) {
     const auto to = id_of<TraceId>(link, "trace_id");
     const auto at = id_of<SpanId>(link, "span_id");
     if (to && at) span.links.push_back({mlflow::trace_name_of(*to), at->hex(), attributes_object(link)});
