@@ -7,6 +7,7 @@
 #include <simdjson.h>
 
 #include "model/json_writer.hpp"
+#include "model/utf8.hpp"
 
 namespace spanferry {
 namespace {
@@ -14,12 +15,6 @@ namespace {
 constexpr std::string_view kMarker = "… [cut by spanferry: was ";
 constexpr std::size_t kShortest = 64;      // nothing is cut below this: it would tell nothing any more
 constexpr std::size_t kMarkerBytes = 128;  // what a cut adds at most, quotes and lengths included
-
-std::string_view head_of(std::string_view text, std::size_t length) {
-  if (text.size() <= length) return text;
-  while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
-  return text.substr(0, length);
-}
 
 }  // namespace
 
@@ -29,8 +24,9 @@ std::string cut_text(std::string_view text, std::size_t length) {
   // What was cut before still says how long it was at first.
   const std::size_t tail = text.size() - std::min(text.size(), kMarkerBytes);
   const std::size_t marker = text.find(kMarker, tail);
-  if (marker == std::string_view::npos) return std::string(head_of(text, length)) + cut_marker(text.size());
-  return std::string(head_of(text.substr(0, marker), length)) + std::string(text.substr(marker));
+  if (marker == std::string_view::npos)
+    return std::string(utf8_prefix(text, length)) + cut_marker(text.size());
+  return std::string(utf8_prefix(text.substr(0, marker), length)) + std::string(text.substr(marker));
 }
 
 std::optional<std::size_t> cut_length(std::vector<std::size_t> sizes, std::size_t excess) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "model/utf8.hpp"
 #include "spool/coding.hpp"
 #include "spool/keys.hpp"
 #include "spool/limits.hpp"
@@ -46,11 +47,7 @@ void merge_facts(TraceSummary& into, const TraceSummary& other) {
 
 }  // namespace
 
-std::string cut_text(std::string_view text) {
-  std::size_t n = std::min(text.size(), kMaxSummaryTextBytes);
-  while (n > 0 && n < text.size() && (static_cast<unsigned char>(text[n]) & 0xc0) == 0x80) --n;
-  return std::string(text.substr(0, n));
-}
+std::string cut_text(std::string_view text) { return std::string(utf8_prefix(text, kMaxSummaryTextBytes)); }
 
 void add_fact(TraceSummary& summary, TraceFact::Kind kind, std::string_view key, std::string_view value) {
   TraceFact fact{kind, value.size() > kMaxSummaryTextBytes, cut_text(key), cut_text(value)};

@@ -125,11 +125,7 @@ void redact(std::string& text, std::string_view secret) {
     text.replace(at, secret.size(), "***");
 }
 
-void cut(std::string& text, std::size_t limit) {
-  if (text.size() <= limit) return;
-  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U) --limit;
-  text.resize(limit);
-}
+void cut(std::string& text, std::size_t limit) { text.resize(utf8_prefix(text, limit).size()); }
 
 }  // namespace
 

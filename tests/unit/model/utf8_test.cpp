@@ -38,5 +38,12 @@ TEST(Utf8, ReplacesEachMaximalInvalidPartOnce) {
   EXPECT_EQ(repair_utf8("cut emoji \xf0\x9f\x98"), "cut emoji " + kMark);
 }
 
+TEST(Utf8, IsCutBetweenCharacters) {
+  const std::string text = "a\xc3\xbc\xf0\x9f\x98\x80z";  // of 1, 2, 4 and 1 bytes
+  const std::size_t whole[] = {0, 1, 1, 3, 3, 3, 3, 7, 8, 8};
+  for (std::size_t bytes = 0; bytes < std::size(whole); ++bytes)
+    EXPECT_EQ(utf8_prefix(text, bytes), text.substr(0, whole[bytes])) << bytes;
+}
+
 }  // namespace
 }  // namespace spanferry
