@@ -4,22 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "model/hash64.hpp"
+
 namespace spanferry {
 namespace {
 
 constexpr std::uint64_t kRange = (1ULL << 63U) - kFirstProvisionalId;
-
-// FNV-1a, 64 bits, with a last mixing step (splitmix64): the low digits are all that is used.
-std::uint64_t hash(std::string_view text, std::uint64_t state) {
-  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  return state;
-}
-
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31U);
-}
 
 }  // namespace
 
@@ -32,9 +22,9 @@ bool is_provisional_id(std::string_view experiment_id) {
 }
 
 std::string provisional_id(std::string_view destination, std::string_view name, unsigned attempt) {
-  std::uint64_t h = hash(destination, 0xcbf29ce484222325ULL);
-  h = hash(name, hash(std::string_view("\n", 1), h));
-  return std::to_string(kFirstProvisionalId + mix(h + attempt) % kRange);
+  const std::uint64_t hash = fnv1a(name, fnv1a("\n", fnv1a(destination)));
+  // Only the low digits are used.
+  return std::to_string(kFirstProvisionalId + mix64(hash + attempt) % kRange);
 }
 
 std::string provisional_key(std::string_view experiment_id) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "model/hash64.hpp"
 #include "model/ids.hpp"
 
 namespace spanferry::bench {
@@ -23,13 +24,7 @@ struct Numbered {
 
 namespace detail {
 
-// The finaliser of splitmix64 and its inverse: a bijection, so that distinct numbers are distinct ids.
-constexpr std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
-
+// The inverse of mix64.
 constexpr std::uint64_t unmix(std::uint64_t x) {
   x = (x ^ (x >> 31) ^ (x >> 62)) * 0x319642b2d24d8ec3ULL;
   x = (x ^ (x >> 27) ^ (x >> 54)) * 0x96de1b173f119089ULL;
@@ -61,22 +56,22 @@ inline std::uint64_t load(const void* from) {
 
 inline TraceId trace_id_of(const Numbered& n) {
   TraceId id;
-  const std::uint64_t first = detail::mix(detail::pack(n) ^ detail::kTraceSalt);
+  const std::uint64_t first = mix64(detail::pack(n) ^ detail::kTraceSalt);
   detail::store(first, id.bytes.data());
-  detail::store(detail::mix(first ^ detail::kTraceSalt), id.bytes.data() + 8);
+  detail::store(mix64(first ^ detail::kTraceSalt), id.bytes.data() + 8);
   return id;
 }
 
 inline SpanId span_id_of(const Numbered& n) {
   SpanId id;
-  detail::store(detail::mix(detail::pack(n) ^ detail::kSpanSalt), id.bytes.data());
+  detail::store(mix64(detail::pack(n) ^ detail::kSpanSalt), id.bytes.data());
   return id;
 }
 
 // Nothing for an id that was not made here: its second half is a check of the first.
 inline std::optional<Numbered> numbered(const TraceId& id) {
   const std::uint64_t first = detail::load(id.bytes.data());
-  if (detail::load(id.bytes.data() + 8) != detail::mix(first ^ detail::kTraceSalt)) return std::nullopt;
+  if (detail::load(id.bytes.data() + 8) != mix64(first ^ detail::kTraceSalt)) return std::nullopt;
   return detail::unpack(detail::unmix(first) ^ detail::kTraceSalt);
 }
 

@@ -3,22 +3,18 @@
 #include <fmt/format.h>
 
 #include "ingest/mlflow_api/assessment_book.hpp"
+#include "model/hash64.hpp"
+#include "model/json_text.hpp"
 
 namespace spanferry::ingest {
 namespace {
 
 constexpr std::int64_t kRepeatMs = 10 * 60 * 1000;
 
-// splitmix64's last step: from one hash, two that look unlike it and each other.
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31U);
-}
-
+// From one hash, two that look unlike it and each other.
 std::string id_from(std::uint64_t hash, std::uint64_t more) {
-  return fmt::format("a-{:016x}{:016x}", mix(hash + 0x9e3779b97f4a7c15ULL * (more + 1)),
-                     mix(~hash + 0x9e3779b97f4a7c15ULL * (more + 2)));
+  return fmt::format("a-{:016x}{:016x}", mix64(hash + 0x9e3779b97f4a7c15ULL * (more + 1)),
+                     mix64(~hash + 0x9e3779b97f4a7c15ULL * (more + 2)));
 }
 
 }  // namespace
@@ -39,9 +35,7 @@ void mint_assessment_ids(mlflow::WrittenInfo& info) {
       const std::string trace = info.trace.hex();
       text.path = trace;
       text.body = json;
-      std::string id;
-      append_json_string(id, id_from(idempotency_id(text), 0));
-      assessment->set_first("assessment_id", std::move(id));
+      assessment->set_first("assessment_id", quoted_json(id_from(idempotency_id(text), 0)));
     }
     json = assessment->json();
   }
