@@ -171,6 +171,25 @@ Result<SearchClause> read_clause(const Comparison& comparison) {
 
 }  // namespace
 
+bool holds_between(SearchOp op, double left, double right) {
+  switch (op) {
+    case SearchOp::equal:
+      return left == right;
+    case SearchOp::not_equal:
+      return left != right;
+    case SearchOp::less:
+      return left < right;
+    case SearchOp::less_equal:
+      return left <= right;
+    case SearchOp::greater:
+      return left > right;
+    case SearchOp::greater_equal:
+      return left >= right;
+    default:
+      return false;
+  }
+}
+
 Result<SearchFilter> parse_search_filter(std::string_view text) {
   SearchFilter filter;
   if (text.empty()) return filter;

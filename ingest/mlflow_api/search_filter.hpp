@@ -37,6 +37,9 @@ enum class SearchOp : std::uint8_t {
   is_not_null,
 };
 
+// Of two numbers; false for what compares no numbers.
+bool holds_between(SearchOp op, double left, double right);
+
 struct SearchClause {
   SearchField field = SearchField::attribute;
   std::string key;

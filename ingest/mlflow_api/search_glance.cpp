@@ -5,6 +5,7 @@
 #include <ranges>
 
 #include "model/lower.hpp"
+#include "model/utf8.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -28,11 +29,7 @@ bool is_plain(string_view text) {
 }
 
 // At most what a summary surely keeps of a value's beginning.
-string_view sure_part(string_view text) {
-  std::size_t n = std::min(text.size(), spool::kSureTextBytes);
-  while (n > 0 && n < text.size() && (static_cast<unsigned char>(text[n]) & 0xc0U) == 0x80) --n;
-  return text.substr(0, n);
-}
+string_view sure_part(string_view text) { return utf8_prefix(text, spool::kSureTextBytes); }
 
 // What a value must begin with to be like that.
 string_view beginning(string_view pattern) { return pattern.substr(0, pattern.find_first_of("%_")); }
@@ -49,25 +46,6 @@ string_view text_in(const SearchClause& clause) {
   if (clause.op == SearchOp::equal) return sure_part(clause.text);
   if (clause.op == SearchOp::like || clause.op == SearchOp::ilike) return sure_part(beginning(clause.text));
   return {};
-}
-
-bool holds(SearchOp op, double left, double right) {
-  switch (op) {
-    case SearchOp::equal:
-      return left == right;
-    case SearchOp::not_equal:
-      return left != right;
-    case SearchOp::less:
-      return left < right;
-    case SearchOp::less_equal:
-      return left <= right;
-    case SearchOp::greater:
-      return left > right;
-    case SearchOp::greater_equal:
-      return left >= right;
-    default:
-      return true;
-  }
 }
 
 }  // namespace
@@ -103,7 +81,7 @@ bool SearchGlance::fits(const spool::TraceGlance& glance) const {
       if (clause.op == SearchOp::not_equal && glance.state == clause.text) return false;
     }
     if (clause.key == "timestamp_ms" && clause.is_number && tells_time &&
-        !holds(clause.op, static_cast<double>(began_ms), clause.number))
+        !holds_between(clause.op, static_cast<double>(began_ms), clause.number))
       return false;
   }
   return true;

@@ -8,6 +8,7 @@
 
 #include "model/lower.hpp"
 #include "model/mlflow_python_json.hpp"
+#include "model/status_code.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -26,37 +27,6 @@ std::size_t next_character(std::string_view text, std::size_t at) {
 bool is_number(SearchOp op) {
   return op == SearchOp::less || op == SearchOp::less_equal || op == SearchOp::greater ||
          op == SearchOp::greater_equal;
-}
-
-bool compare(SearchOp op, double left, double right) {
-  switch (op) {
-    case SearchOp::equal:
-      return left == right;
-    case SearchOp::not_equal:
-      return left != right;
-    case SearchOp::less:
-      return left < right;
-    case SearchOp::less_equal:
-      return left <= right;
-    case SearchOp::greater:
-      return left > right;
-    case SearchOp::greater_equal:
-      return left >= right;
-    default:
-      return false;
-  }
-}
-
-std::string_view name_of(StatusCode status) {
-  switch (status) {
-    case StatusCode::ok:
-      return "OK";
-    case StatusCode::error:
-      return "ERROR";
-    case StatusCode::unset:
-      break;
-  }
-  return "UNSET";
 }
 
 std::string quoted(std::string_view text) {
@@ -78,8 +48,8 @@ std::string attribute_content(const mlflow::JsonAttribute& attribute) {
 
 // What of a span the server looks through: the names, ids and attributes of its JSON.
 std::string content_of(const mlflow::StoredSpan& span) {
-  std::string out = R"({"name": )" + quoted(span.name) + R"(, "status": {"code": "STATUS_CODE_)";
-  out.append(name_of(span.status)).append(R"(", "message": )").append(quoted(span.status_message));
+  std::string out = R"({"name": )" + quoted(span.name) + R"(, "status": {"code": ")";
+  out.append(protobuf_name(span.status)).append(R"(", "message": )").append(quoted(span.status_message));
   out += R"(}, "attributes": {)";
   bool first = true;
   for (const auto& attribute : span.attributes) {
@@ -200,11 +170,12 @@ bool SearchMatcher::attribute(std::size_t clause, const LocalTrace& trace) const
   if (wanted.key == "client_request_id") return holds(clause, info.client_request_id);
   if (!wanted.is_number) return false;
   const std::int64_t began = info.request_time_ms.value_or(0);
-  if (wanted.key == "timestamp_ms") return compare(wanted.op, static_cast<double>(began), wanted.number);
+  if (wanted.key == "timestamp_ms")
+    return holds_between(wanted.op, static_cast<double>(began), wanted.number);
   const std::int64_t took = info.execution_duration_ms.value_or(0);
   if (wanted.key == "end_time_ms")
-    return compare(wanted.op, static_cast<double>(began + took), wanted.number);
-  return info.execution_duration_ms && compare(wanted.op, static_cast<double>(took), wanted.number);
+    return holds_between(wanted.op, static_cast<double>(began + took), wanted.number);
+  return info.execution_duration_ms && holds_between(wanted.op, static_cast<double>(took), wanted.number);
 }
 
 bool SearchMatcher::metadata(std::size_t clause, const LocalTrace& trace) const {
@@ -231,7 +202,7 @@ bool SearchMatcher::assessed(std::size_t clause, const JsonObject& assessment) c
     double held = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), held);
     return error == std::errc() && end == value.data() + value.size() && std::isfinite(held) &&
-           compare(wanted.op, held, wanted.number);
+           holds_between(wanted.op, held, wanted.number);
   }
   if (wanted.op != SearchOp::equal && wanted.op != SearchOp::not_equal)
     return holds(clause, std::string_view(value));
@@ -254,7 +225,7 @@ bool SearchMatcher::issue(std::size_t clause, const LocalTrace& trace) const {
 bool SearchMatcher::span(std::size_t clause, const mlflow::StoredSpan& span) const {
   const SearchClause& wanted = filter_[clause];
   if (wanted.key == "name") return holds(clause, std::string_view(span.name));
-  if (wanted.key == "status") return holds(clause, name_of(span.status));
+  if (wanted.key == "status") return holds(clause, name(span.status));
   if (wanted.key == "content") return holds(clause, std::string_view(content_of(span)));
   if (wanted.key == "type") {
     const std::string* type = span.find(kSpanType);
