@@ -4,6 +4,7 @@
 
 #include "ingest/counters.hpp"
 #include "model/json_writer.hpp"
+#include "model/mlflow_span.hpp"
 #include "model/utf8.hpp"
 
 namespace spanferry::ingest {
@@ -33,6 +34,12 @@ Response missing(std::string_view parameter) {
 }
 
 Response not_there(std::string_view message) { return error_answer(404, "RESOURCE_DOES_NOT_EXIST", message); }
+
+Response no_such_trace(std::string_view name) {
+  return not_there(fmt::format("Trace with ID '{}' not found.", name));
+}
+
+Response no_such_trace(const TraceId& id) { return no_such_trace(mlflow::trace_name_of(id)); }
 
 Response not_served(std::string_view method, std::string_view path) {
   auto answer = error_answer(404, "ENDPOINT_NOT_FOUND",

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "ingest/handler.hpp"
+#include "model/ids.hpp"
 #include "model/result.hpp"
 
 namespace spanferry::ingest {
@@ -17,6 +18,9 @@ Response error_answer(int status, std::string_view code, std::string_view messag
 Response invalid(std::string_view message);
 Response missing(std::string_view parameter);
 Response not_there(std::string_view message);
+// Of that id or name no trace is known.
+Response no_such_trace(std::string_view name);
+Response no_such_trace(const TraceId& id);
 Response not_served(std::string_view method, std::string_view path);
 
 // What an error of the spool or of reading a body is to a client.

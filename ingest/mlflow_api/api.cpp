@@ -4,6 +4,8 @@
 #include "ingest/limits.hpp"
 #include "ingest/mlflow_api/answers.hpp"
 #include "ingest/mlflow_api/search_desk.hpp"
+#include "model/clock.hpp"
+#include "model/hash64.hpp"
 #include "model/mlflow_table.hpp"
 
 namespace spanferry::ingest {
@@ -12,9 +14,9 @@ namespace {
 constexpr std::chrono::seconds kFirstAnswer{5};  // since the start: so long the far side may be worth a wait
 constexpr std::int64_t kPatienceMs = 5000;       // of clients that would repeat a 503 for minutes
 
-std::uint64_t fnv(std::string_view text, std::uint64_t state) {
-  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  return (state ^ 0xffU) * 0x100000001b3ULL;
+// With a byte after it that ends no text: where one ends and the next begins counts.
+std::uint64_t hash_part(std::string_view part, std::uint64_t state) {
+  return fnv1a("\xff", fnv1a(part, state));
 }
 
 }  // namespace
@@ -23,11 +25,7 @@ Api::Api(spool::Spool& the_spool, WorkspaceReader* reader, ApiSettings settings)
     : spool(the_spool),
       far_side(std::move(settings)),
       experiments(the_spool, far_side.destination.empty() ? "local" : far_side.destination),
-      now_ms([] {
-        return std::chrono::duration_cast<std::chrono::milliseconds>(
-                   std::chrono::system_clock::now().time_since_epoch())
-            .count();
-      }),
+      now_ms(unix_now_ms),
       reader_(reader),
       searches(std::make_unique<SearchDesk>()) {}
 
@@ -96,6 +94,12 @@ void Api::keep(const Call& call, std::vector<spool::Entry> entries, Response ans
   });
 }
 
+void Api::keep(const Call& call, spool::Entry entry, Response answer, Reply reply) {
+  std::vector<spool::Entry> entries;
+  entries.push_back(std::move(entry));
+  keep(call, std::move(entries), std::move(answer), std::move(reply));
+}
+
 std::string experiment_of(const Api& api, const LocalTrace& trace) {
   const auto known_as = [&api](const std::string& id) {
     const auto experiment = api.experiments.by_id(id);
@@ -116,7 +120,7 @@ Route route_of(const Call& call) {
 }
 
 std::uint64_t idempotency_id(const Call& call) {
-  const std::uint64_t hash = fnv(call.body, fnv(call.path, fnv(call.method, 0xcbf29ce484222325ULL)));
+  const std::uint64_t hash = hash_part(call.body, hash_part(call.path, hash_part(call.method, kFnvStart)));
   return hash == 0 ? 1 : hash;
 }
 

@@ -71,6 +71,7 @@ class Api {
   // Answers with `answer` once the records are durable, as the doors do where they are not: 503, and after 5
   // s of those 400 to a client that would repeat a 503 in the app's own thread (DESIGN: databricks mode).
   void keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply);
+  void keep(const Call& call, spool::Entry entry, Response answer, Reply reply);
   // What a write that cannot be kept now is answered.
   Response refusal(const Error& error, Reader reader);
   void write_went_well() { refusing_since_ms_ = 0; }

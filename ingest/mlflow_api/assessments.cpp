@@ -6,6 +6,7 @@
 #include "ingest/mlflow_api/known_trace.hpp"
 #include "ingest/mlflow_api/minted.hpp"
 #include "ingest/mlflow_api/trace_edits.hpp"
+#include "model/json_text.hpp"
 #include "model/mlflow_json.hpp"
 
 namespace spanferry::ingest {
@@ -14,12 +15,6 @@ namespace {
 using mlflow::EditAssessment;
 
 constexpr std::size_t kMaxIdBytes = 128;
-
-std::string quoted(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
 
 // V4 has it bare (CONTRACT 2.3).
 Response assessment_answer(const JsonObject& assessment, const Call& call) {
@@ -47,11 +42,11 @@ Result<JsonObject> assessment_in(const Call& call) {
 // says otherwise.
 void complete(JsonObject& assessment, std::string_view id, const TraceId& trace, bool is_v4,
               std::int64_t now_ms) {
-  assessment.set_first("trace_id", quoted(is_v4 ? trace.hex() : mlflow::trace_name_of(trace)));
+  assessment.set_first("trace_id", quoted_json(is_v4 ? trace.hex() : mlflow::trace_name_of(trace)));
   const std::string name = assessment.has("assessment_name") ? *assessment.find("assessment_name") : "\"\"";
   assessment.set_first("assessment_name", name);
-  assessment.set_first("assessment_id", quoted(id));
-  const std::string now = quoted(mlflow::timestamp(now_ms));
+  assessment.set_first("assessment_id", quoted_json(id));
+  const std::string now = quoted_json(mlflow::timestamp(now_ms));
   if (!assessment.has("source")) assessment.set("source", R"({"source_type":"SOURCE_TYPE_UNSPECIFIED"})");
   if (!assessment.has("create_time")) assessment.set("create_time", now);
   if (!assessment.has("last_update_time")) assessment.set("last_update_time", now);
@@ -62,7 +57,7 @@ void complete(JsonObject& assessment, std::string_view id, const TraceId& trace,
 
 void create_assessment(Api& api, const Call& call, Reply reply) {
   const auto trace = mlflow::parse_trace_id(call.parts[0]);
-  if (!trace) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!trace) return reply(no_such_trace(call.parts[0]));
   auto assessment = assessment_in(call);
   if (!assessment) return reply(answer_of(assessment.error()));
   if (assessment->text("assessment_name").value_or("").empty()) return reply(missing("assessment_name"));
@@ -80,7 +75,7 @@ void create_assessment(Api& api, const Call& call, Reply reply) {
 
 void get_assessment(Api& api, const Call& call, Reply reply) {
   const auto trace = mlflow::parse_trace_id(call.parts[0]);
-  if (!trace) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!trace) return reply(no_such_trace(call.parts[0]));
   const std::string id(call.parts[1]);
   known_trace(
       api, *trace, place_of(call),
@@ -97,7 +92,7 @@ void get_assessment(Api& api, const Call& call, Reply reply) {
 
 void update_assessment(Api& api, const Call& call, Reply reply) {
   const auto trace = mlflow::parse_trace_id(call.parts[0]);
-  if (!trace) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!trace) return reply(no_such_trace(call.parts[0]));
   auto change = assessment_in(call);
   if (!change) return reply(answer_of(change.error()));
   if (change->has("feedback") && change->has("expectation"))
@@ -115,7 +110,7 @@ void update_assessment(Api& api, const Call& call, Reply reply) {
       id.resize(query);
     }
   }
-  change->set("last_update_time", quoted(mlflow::timestamp(api.now_ms())));
+  change->set("last_update_time", quoted_json(mlflow::timestamp(api.now_ms())));
   EditAssessment edit{EditAssessment::Way::update, std::move(id), change->json(), std::move(mask)};
   auto has_it = [id = edit.id](const LocalTrace& here) { return here.assessments.find(id) != nullptr; };
   known_trace(api, *trace, place_of(call), std::move(has_it),
@@ -137,7 +132,7 @@ void update_assessment(Api& api, const Call& call, Reply reply) {
 
 void delete_assessment(Api& api, const Call& call, Reply reply) {
   const auto trace = mlflow::parse_trace_id(call.parts[0]);
-  if (!trace) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!trace) return reply(no_such_trace(call.parts[0]));
   keep_edit(api, call, *trace,
             EditAssessment{EditAssessment::Way::remove, std::string(call.parts[1]), {}, {}},
             json_answer("{}"), std::move(reply));

@@ -5,7 +5,6 @@
 #include "ingest/mlflow_api/answers.hpp"
 #include "ingest/mlflow_api/handlers.hpp"
 #include "ingest/mlflow_api/known_trace.hpp"
-#include "ingest/mlflow_api/trace_edits.hpp"
 #include "ingest/mlflow_api/trace_files.hpp"
 
 namespace spanferry::ingest {
@@ -13,7 +12,7 @@ namespace {
 
 void give_address(Api& api, const Call& call, Signed what, Reply reply) {
   const auto id = mlflow::parse_trace_id(call.parts[0]);
-  if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!id) return reply(no_such_trace(call.parts[0]));
   std::string path = call.parameter("path").value_or("traces.json");
   if (!is_file_of_a_trace(path)) return reply(invalid("only attachments/ID can be named by `path`"));
   known_trace(

@@ -89,9 +89,7 @@ void create_later(Api& api, const Call& call, Experiment experiment, Reply reply
             encode(mlflow::ExperimentEdit(mlflow::CreateExperiment{made.name, made.id, std::move(tags)})),
             std::nullopt, std::move(route));
         entry.header.idempotency_id = made.made_by;
-        std::vector<spool::Entry> entries;
-        entries.push_back(std::move(entry));
-        api.keep(call, std::move(entries), id_answer(made.id), std::move(reply));
+        api.keep(call, std::move(entry), id_answer(made.id), std::move(reply));
       });
 }
 
@@ -187,11 +185,10 @@ void set_experiment_tag(Api& api, const Call& call, Reply reply) {
   }
   Route route;
   route.experiment_id = *id;
-  std::vector<spool::Entry> entries;
-  entries.push_back(api.entry(call, RecordKind::experiment_edit,
-                              encode(mlflow::ExperimentEdit(mlflow::SetExperimentTag{*key, value})),
-                              std::nullopt, std::move(route)));
-  api.keep(call, std::move(entries), json_answer("{}"), std::move(reply));
+  auto entry = api.entry(call, RecordKind::experiment_edit,
+                         encode(mlflow::ExperimentEdit(mlflow::SetExperimentTag{*key, value})), std::nullopt,
+                         std::move(route));
+  api.keep(call, std::move(entry), json_answer("{}"), std::move(reply));
 }
 
 }  // namespace spanferry::ingest

@@ -53,9 +53,7 @@ void start_trace(Api& api, const Call& call, Reply reply) {
   write_trace_info(writer, trace, experiment_of(api, trace), call.reader);
   writer.end_object().end_object();
   auto entry = api.entry(call, RecordKind::trace_info, encode(*info), info->trace, std::move(route));
-  std::vector<spool::Entry> entries;
-  entries.push_back(std::move(entry));
-  api.keep(call, std::move(entries), json_answer(std::move(answer)), std::move(reply));
+  api.keep(call, std::move(entry), json_answer(std::move(answer)), std::move(reply));
 }
 
 void refuse_v2_start(Api& /*api*/, const Call& /*call*/, Reply reply) {

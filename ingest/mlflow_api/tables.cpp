@@ -68,9 +68,8 @@ void start_trace_v4(Api& api, const Call& call, Reply reply) {
   auto answer = json_answer("");
   JsonWriter json(answer.body);
   write_trace_info_v4(json, trace, info->location);
-  std::vector<spool::Entry> entries;
-  entries.push_back(api.entry(call, RecordKind::trace_info, encode(*info), info->trace, route_of(call)));
-  api.keep(call, std::move(entries), std::move(answer), std::move(reply));
+  auto entry = api.entry(call, RecordKind::trace_info, encode(*info), info->trace, route_of(call));
+  api.keep(call, std::move(entry), std::move(answer), std::move(reply));
 }
 
 void make_table_location(Api& api, const Call& call, Reply reply) {

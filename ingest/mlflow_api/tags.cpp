@@ -24,7 +24,7 @@ std::optional<Response> unusable(const std::optional<std::string>& key) {
 
 void set_tag(Api& api, const Call& call, Reply reply) {
   const auto id = mlflow::parse_trace_id(call.parts[0]);
-  if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!id) return reply(no_such_trace(call.parts[0]));
   const auto body = JsonObject::parse(call.body, "the body");
   if (!body) return reply(answer_of(body.error()));
   const auto key = body->text("key");
@@ -36,7 +36,7 @@ void set_tag(Api& api, const Call& call, Reply reply) {
 
 void delete_tag(Api& api, const Call& call, Reply reply) {
   const auto id = mlflow::parse_trace_id(call.parts[0]);
-  if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!id) return reply(no_such_trace(call.parts[0]));
   std::optional<std::string> key = call.parameter("key");
   if (call.parts.size() > 1) key = std::string(call.parts[1]);
   if (!key) {

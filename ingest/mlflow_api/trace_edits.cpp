@@ -1,23 +1,15 @@
 #include "ingest/mlflow_api/trace_edits.hpp"
 
-#include <fmt/format.h>
-
 #include "ingest/mlflow_api/answers.hpp"
 #include "ingest/mlflow_api/known_trace.hpp"
 
 namespace spanferry::ingest {
 
-Response no_such_trace(const TraceId& id) {
-  return not_there(fmt::format("Trace with ID 'tr-{}' not found.", id.hex()));
-}
-
 void append_edit(Api& api, const Call& call, const TraceId& id, const mlflow::TraceEdit& edit,
                  Response answer, Reply reply, std::uint64_t idempotency) {
   auto entry = api.entry(call, RecordKind::trace_edit, encode(edit), id, route_of(call));
   entry.header.idempotency_id = idempotency;
-  std::vector<spool::Entry> entries;
-  entries.push_back(std::move(entry));
-  api.keep(call, std::move(entries), std::move(answer), std::move(reply));
+  api.keep(call, std::move(entry), std::move(answer), std::move(reply));
 }
 
 void keep_edit(Api& api, const Call& call, const TraceId& id, mlflow::TraceEdit edit, Response answer,

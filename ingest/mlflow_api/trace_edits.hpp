@@ -14,7 +14,4 @@ void append_edit(Api& api, const Call& call, const TraceId& id, const mlflow::Tr
 void keep_edit(Api& api, const Call& call, const TraceId& id, mlflow::TraceEdit edit, Response answer,
                Reply reply, std::uint64_t idempotency = 0);
 
-// Of that id no trace is known.
-Response no_such_trace(const TraceId& id);
-
 }  // namespace spanferry::ingest

@@ -45,9 +45,7 @@ void keep_spans(Api& api, const Call& call, const TraceId& trace, Route route, R
   auto entry = api.entry(call, RecordKind::trace_data, std::string(text), trace, std::move(route));
   entry.header.span_count = static_cast<std::uint32_t>(spans->size());
   entry.header.repaired = repaired;
-  std::vector<spool::Entry> entries;
-  entries.push_back(std::move(entry));
-  api.keep(call, std::move(entries), empty_answer(), std::move(reply));
+  api.keep(call, std::move(entry), empty_answer(), std::move(reply));
 }
 
 Response file_answer(std::string content_type, std::string bytes) {
@@ -98,11 +96,10 @@ void keep_file(Api& api, const Call& call, const TraceId& trace, const std::stri
   if (path == kSpans) return keep_spans(api, call, trace, std::move(route), std::move(reply));
   if (!is_attachment(path))
     return reply(invalid(fmt::format("only {} and {}ID are taken", kSpans, kAttachments)));
-  std::vector<spool::Entry> entries;
-  entries.push_back(api.entry(call, RecordKind::artifact,
-                              encode(mlflow::Artifact{path, std::string(call.content_type), call.body}),
-                              trace, std::move(route)));
-  api.keep(call, std::move(entries), empty_answer(), std::move(reply));
+  auto entry = api.entry(call, RecordKind::artifact,
+                         encode(mlflow::Artifact{path, std::string(call.content_type), call.body}), trace,
+                         std::move(route));
+  api.keep(call, std::move(entry), empty_answer(), std::move(reply));
 }
 
 void read_file(Api& api, const Call& call, const TraceId& trace, const std::string& experiment,

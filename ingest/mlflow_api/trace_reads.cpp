@@ -4,7 +4,6 @@
 #include "ingest/mlflow_api/answers.hpp"
 #include "ingest/mlflow_api/handlers.hpp"
 #include "ingest/mlflow_api/known_trace.hpp"
-#include "ingest/mlflow_api/trace_edits.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -23,6 +22,26 @@ void write_whole(JsonWriter& json, const Api& api, const LocalTrace& trace, Read
   write_otlp_spans(json, trace.spans);
   json.end_object();
 }
+
+// Answers with {"trace": …}, of which `write` writes the value.
+template <class Write>
+KnownTraceHandler tell(const TraceId& id, Reply reply, Write write) {
+  return [id, reply = std::move(reply), write = std::move(write)](Result<KnownTrace> known) mutable {
+    if (!known) return reply(answer_of(known.error()));
+    Response answer = no_such_trace(id);
+    if (known->trace && known->trace->exists()) {
+      answer = json_answer("");
+      JsonWriter json(answer.body);
+      json.begin_object().key("trace");
+      write(json, *known->trace);
+      json.end_object();
+    }
+    if (known->partial) mark_partial(answer);
+    reply(std::move(answer));
+  };
+}
+
+bool never(const LocalTrace& /*here*/) { return false; }
 
 std::optional<TraceId> id_of(const Call& call) {
   if (!call.parts.empty()) return mlflow::parse_trace_id(call.parts[0]);
@@ -71,66 +90,39 @@ void read_next(std::shared_ptr<Batch> batch) {
 
 void get_trace_info(Api& api, const Call& call, Reply reply) {
   const auto id = id_of(call);
-  if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
+  if (!id) return reply(no_such_trace(call.parts[0]));
   known_trace(
-      api, *id, place_of(call), [](const LocalTrace&) { return false; },
-      [&api, id = *id, reader = call.reader, reply = std::move(reply)](Result<KnownTrace> known) mutable {
-        if (!known) return reply(answer_of(known.error()));
-        Response answer = no_such_trace(id);
-        if (known->trace && known->trace->exists()) {
-          answer = json_answer("");
-          JsonWriter json(answer.body);
-          json.begin_object().key("trace").begin_object();
-          write_info(json, api, *known->trace, reader);
-          json.end_object().end_object();
-        }
-        if (known->partial) mark_partial(answer);
-        reply(std::move(answer));
-      });
+      api, *id, place_of(call), never,
+      tell(*id, std::move(reply), [&api, reader = call.reader](JsonWriter& json, const LocalTrace& trace) {
+        json.begin_object();
+        write_info(json, api, trace, reader);
+        json.end_object();
+      }));
 }
 
 void get_trace(Api& api, const Call& call, Reply reply) {
   const auto id = id_of(call);
   if (!id) {
     const auto said = call.parameter("trace_id");
-    return reply(said ? not_there(fmt::format("Trace with ID '{}' not found.", *said)) : missing("trace_id"));
+    return reply(said ? no_such_trace(*said) : missing("trace_id"));
   }
   whole_trace(
       api, *id, place_of(call),
-      [&api, id = *id, reader = call.reader, reply = std::move(reply)](Result<KnownTrace> known) mutable {
-        if (!known) return reply(answer_of(known.error()));
-        Response answer = no_such_trace(id);
-        if (known->trace && known->trace->exists()) {
-          answer = json_answer("");
-          JsonWriter json(answer.body);
-          json.begin_object().key("trace");
-          write_whole(json, api, *known->trace, reader);
-          json.end_object();
-        }
-        if (known->partial) mark_partial(answer);
-        reply(std::move(answer));
-      });
+      tell(*id, std::move(reply), [&api, reader = call.reader](JsonWriter& json, const LocalTrace& trace) {
+        write_whole(json, api, trace, reader);
+      }));
 }
 
 void get_trace_info_v4(Api& api, const Call& call, Reply reply) {
   const auto id = id_of(call);
-  if (!id) return reply(not_there(fmt::format("Trace with ID '{}' not found.", call.parts[0])));
-  known_trace(
-      api, *id, place_of(call), [](const LocalTrace&) { return false; },
-      [id = *id, location = std::string(call.location),
-       reply = std::move(reply)](Result<KnownTrace> known) mutable {
-        if (!known) return reply(answer_of(known.error()));
-        Response answer = no_such_trace(id);
-        if (known->trace && known->trace->exists()) {
-          answer = json_answer("");
-          JsonWriter json(answer.body);
-          json.begin_object().key("trace").begin_object().key("trace_info");
-          write_trace_info_v4(json, *known->trace, location);
-          json.end_object().end_object();
-        }
-        if (known->partial) mark_partial(answer);
-        reply(std::move(answer));
-      });
+  if (!id) return reply(no_such_trace(call.parts[0]));
+  known_trace(api, *id, place_of(call), never,
+              tell(*id, std::move(reply),
+                   [location = std::string(call.location)](JsonWriter& json, const LocalTrace& trace) {
+                     json.begin_object().key("trace_info");
+                     write_trace_info_v4(json, trace, location);
+                     json.end_object();
+                   }));
 }
 
 void batch_get_traces(Api& api, const Call& call, Reply reply) {
