@@ -6,14 +6,13 @@
 #include "console/console.hpp"
 #include "console/reply.hpp"
 #include "console/trace_json.hpp"
+#include "spool/each_summary.hpp"
 #include "spool/spool.hpp"
 
 namespace spanferry::console {
 namespace {
 
 inline constexpr std::size_t kMaxTraceBytes = 64U << 20;  // of the records read for one answer
-inline constexpr std::size_t kSummariesAtOnce = 1000;
-inline constexpr int kSummaryPages = 20;  // how far back a trace without payloads is looked for
 
 // The records that are read, and the spans that are views into them.
 struct Found {
@@ -65,21 +64,6 @@ Result<Found> find_spans(spool::Spool& spool, const TraceId& id, const std::vect
   return found;
 }
 
-Result<std::optional<spool::TraceSummary>> find_summary(spool::Spool& spool, const TraceId& id) {
-  Seq before = 0;
-  for (int page = 0; page < kSummaryPages; ++page) {
-    auto summaries = spool.traces(kSummariesAtOnce, before);
-    if (!summaries) return std::unexpected(std::move(summaries.error()));
-    const auto found = std::ranges::find(*summaries, id, &spool::TraceSummary::trace_id);
-    if (found != summaries->end()) return *found;
-    if (summaries->size() < kSummariesAtOnce) break;
-    const Seq next = summaries->back().first_seq;
-    if (before != 0 && next >= before) break;
-    before = next;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 Reply trace(const Sources& sources, std::string_view id_text) {
@@ -95,9 +79,9 @@ Reply trace(const Sources& sources, std::string_view id_text) {
   if (!found) return error_reply(found.error());
   std::optional<spool::TraceSummary> summary;
   if (found->spans.empty()) {
-    auto looked_up = find_summary(*sources.spool, *id);
+    auto looked_up = sources.spool->summary_of(*id);
     if (!looked_up) return error_reply(looked_up.error());
-    if (!*looked_up) {
+    if (!*looked_up || !spool::is_there(**looked_up)) {
       return error_reply(404, "RESOURCE_DOES_NOT_EXIST",
                          "no such trace here: it never came, or is no longer kept");
     }

@@ -22,7 +22,7 @@ Reply traces(const Sources& sources, std::string_view query) {
   if (found->size() < *limit) {
     json.null();
   } else {
-    json.value(found->back().first_seq);
+    json.value(found->back().last_seq);
   }
   json.end_object();
   return reply;

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "spool/coding.hpp"
+#include "spool/each_summary.hpp"
 #include "spool/keys.hpp"
 #include "spool/limits.hpp"
 #include "spool/summary.hpp"
@@ -27,12 +28,14 @@ void complete(Store& store, TraceSummary& summary, Seq not_before, Seq end) {
   const std::unique_ptr<rocksdb::Iterator> it(
       store.db().NewIterator(rocksdb::ReadOptions(), store.family(Family::index)));
   std::size_t records = 0;
+  const Seq first = summary.first_seq, last = summary.last_seq;  // what is in it already
   for (it->Seek(index_key(summary.trace_id, not_before)); it->Valid() && records < kMaxRecordsOfTrace;
        it->Next()) {
     const auto seq = parse_index_key(view(it->key()), summary.trace_id);
     if (!seq || *seq >= end) break;
     ++records;
-    if (*seq >= summary.first_seq && *seq <= summary.last_seq) continue;
+    if (*seq >= first && *seq <= last) continue;
+    summary.last_seq = std::max(summary.last_seq, *seq);
     std::string value;
     const auto key = summary_key(*seq, summary.trace_id);
     if (!store.db().Get(rocksdb::ReadOptions(), store.family(Family::traces), key, &value).ok()) continue;
@@ -135,8 +138,9 @@ Result<std::vector<TraceSummary>> LocalView::list(std::size_t limit, Seq before_
   auto& all = merged.all();
   for (auto& summary : all) complete(*store, summary, kept, end);
   std::unordered_set<TraceId> hidden;
-  const auto hide = [&hidden](const TraceSummary& summary) {
-    const bool hides = summary.deleted || (summary.spans == 0 && !summary.started);
+  const auto hide = [&hidden, before](const TraceSummary& summary) {
+    const bool on_earlier_page = summary.last_seq >= before;
+    const bool hides = on_earlier_page || !is_there(summary);
     if (hides) hidden.insert(summary.trace_id);
     return hides;
   };

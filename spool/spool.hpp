@@ -172,7 +172,8 @@ class Spool {
   // sent).
   virtual Result<std::uint64_t> retry_dead_letters(std::string_view which) = 0;
 
-  // The local view: newest first, at most `limit`, received before `before_seq` (0: from the end).
+  // The local view: at most `limit`, by newest record, the newest first, of those before `before_seq` (0:
+  // all).
   virtual Result<std::vector<TraceSummary>> traces(std::size_t limit, Seq before_seq = 0) = 0;
   // All that is kept of one trace, also where its records are gone; nothing if that is nothing.
   virtual Result<std::optional<TraceSummary>> summary_of(const TraceId& trace) = 0;

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "model/clock.hpp"
 #include "model/json_writer.hpp"
+#include "spool/each_summary.hpp"
 #include "uploader/written.hpp"
 
 namespace spanferry::uploader {
@@ -20,9 +22,6 @@ constexpr std::size_t kMaxWaiting = 256;
 constexpr milliseconds kFirstLook{1000}, kLongestLook{600'000};  // between two looks at what is parked
 constexpr milliseconds kBetweenSearches{1000};                   // at the far side
 constexpr std::chrono::hours kPatience{24};
-constexpr std::size_t kSummariesAtOnce = 1000;
-constexpr int kMaxSummaryPages = 10;
-constexpr std::size_t kCutFromBytes = 96;  // what a summary keeps of a request id
 
 Verdict refusal(std::string reason) {
   Verdict verdict;
@@ -32,8 +31,7 @@ Verdict refusal(std::string reason) {
 }
 
 bool is_too_old(const RecordHeader& header) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return now - std::chrono::nanoseconds(header.received_ns) > kPatience;
+  return std::chrono::nanoseconds(unix_now_ns() - header.received_ns) > kPatience;
 }
 
 // Nothing if no kind of quotes can hold it.
@@ -277,22 +275,13 @@ asio::awaitable<LooseWrites::Made> LooseWrites::give_feedback(const Record& reco
 
 // The newest of the traces that the local view lists.
 std::optional<TraceId> LooseWrites::find_here(const std::string& client_request_id) const {
-  Seq before = 0;
-  for (int page = 0; page < kMaxSummaryPages; ++page) {
-    const auto traces = context_.spool.traces(kSummariesAtOnce, before);
-    if (!traces) return std::nullopt;
-    for (const spool::TraceSummary& trace : *traces) {
-      // A long one is cut in the summary.
-      const bool is_it = !trace.deleted && !trace.request_id.empty() &&
-                         client_request_id.starts_with(trace.request_id) &&
-                         (trace.request_id.size() == client_request_id.size() ||
-                          trace.request_id.size() + 4 > kCutFromBytes);
-      if (is_it) return trace.trace_id;
-    }
-    if (traces->size() < kSummariesAtOnce || traces->back().first_seq <= 1) break;
-    before = traces->back().first_seq;
-  }
-  return std::nullopt;
+  std::optional<TraceId> found;
+  const auto looked = spool::each_summary_of_request(context_.spool, client_request_id,
+                                                     [&found](const spool::TraceSummary& trace) {
+                                                       if (spool::is_there(trace)) found = trace.trace_id;
+                                                       return !found;
+                                                     });
+  return looked ? found : std::nullopt;
 }
 
 asio::awaitable<std::expected<TraceId, Verdict>> LooseWrites::find_there(

@@ -9,13 +9,12 @@
 #include "ingest/mlflow_api/local_trace.hpp"
 #include "model/json_object.hpp"
 #include "model/mlflow_text.hpp"
+#include "spool/each_summary.hpp"
 
 namespace spanferry::ingest {
 namespace {
 
 constexpr std::size_t kMaxIds = 10'000;
-constexpr std::size_t kSummariesAtOnce = 1000;
-constexpr int kSummaryPages = 100;
 
 spool::Entry deletion_of(const Api& api, const Call& call, const TraceId& id, const std::string& experiment) {
   Route route;
@@ -60,23 +59,21 @@ struct Aged {
 // The traces of the experiment that are here and began no later, the oldest first.
 Result<std::vector<Aged>> older_ones(Api& api, const std::string& experiment, std::int64_t max_ms) {
   std::vector<Aged> found;
-  Seq before = 0;
-  for (int page = 0; page < kSummaryPages; ++page) {
-    const auto summaries = api.spool.traces(kSummariesAtOnce, before);
-    if (!summaries) return std::unexpected(summaries.error());
-    for (const auto& summary : *summaries) {
-      const auto trace = local_trace(api.spool, summary.trace_id, api.flavor(), api.far_side.context);
-      if (!trace) return std::unexpected(trace.error());
-      if (!*trace || !(*trace)->exists() || experiment_of(api, **trace) != experiment) continue;
-      const std::int64_t began = (*trace)->info.request_time_ms.value_or(summary.start_ns / 1'000'000);
-      if (began <= max_ms) found.push_back({summary.trace_id, began});
+  std::optional<Error> error;
+  const auto looked = spool::each_summary(api.spool, [&](const spool::TraceSummary& summary) {
+    const auto trace = local_trace(api.spool, summary.trace_id, api.flavor(), api.far_side.context);
+    if (!trace) {
+      error = trace.error();
+      return false;
     }
-    if (summaries->size() < kSummariesAtOnce || summaries->back().first_seq <= 1) break;
-    before = summaries->back().first_seq;
-  }
+    if (!*trace || !(*trace)->exists() || experiment_of(api, **trace) != experiment) return true;
+    const std::int64_t began = (*trace)->info.request_time_ms.value_or(summary.start_ns / 1'000'000);
+    if (began <= max_ms) found.push_back({summary.trace_id, began});
+    return true;
+  });
+  if (!looked) return std::unexpected(looked.error());
+  if (error) return std::unexpected(*std::move(error));
   std::ranges::sort(found, {}, [](const Aged& trace) { return std::tuple(trace.began_ms, trace.id); });
-  const auto [first, last] = std::ranges::unique(found, {}, &Aged::id);
-  found.erase(first, last);
   return found;
 }
 

@@ -7,20 +7,14 @@
 #include "ingest/mlflow_api/local_trace.hpp"
 #include "ingest/mlflow_api/minted.hpp"
 #include "ingest/mlflow_api/trace_edits.hpp"
+#include "model/json_text.hpp"
 #include "model/mlflow_json.hpp"
+#include "spool/each_summary.hpp"
 
 namespace spanferry::ingest {
 namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 1024;
-constexpr std::size_t kSummariesAtOnce = 1000;
-constexpr int kSummaryPages = 50;
-
-std::string quoted(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
 
 Response feedback_answer(std::string_view id, const std::optional<TraceId>& trace) {
   auto answer = json_answer("");
@@ -41,7 +35,7 @@ JsonObject assessment_of(const JsonObject& body, std::string_view id, const std:
   source.set_text("source_type", body.text("source_type").value_or("HUMAN"));
   if (const auto who = body.text("source_id")) source.set_text("source_id", *who);
   assessment.set("source", source.json());
-  const std::string now = quoted(mlflow::timestamp(now_ms));
+  const std::string now = quoted_json(mlflow::timestamp(now_ms));
   assessment.set("create_time", now);
   assessment.set("last_update_time", now);
   const std::string* value = body.find("value");
@@ -53,23 +47,24 @@ JsonObject assessment_of(const JsonObject& body, std::string_view id, const std:
   return assessment;
 }
 
-// The newest trace that is here with that request id. A summary may hold a part of the id.
+// The newest trace that is here with that request id.
 Result<std::optional<TraceId>> trace_of_request(Api& api, const std::string& request_id) {
-  Seq before = 0;
-  for (int page = 0; page < kSummaryPages; ++page) {
-    const auto summaries = api.spool.traces(kSummariesAtOnce, before);
-    if (!summaries) return std::unexpected(summaries.error());
-    for (const auto& summary : *summaries) {
-      if (summary.request_id.empty() || !request_id.starts_with(summary.request_id)) continue;
-      const auto trace = local_trace(api.spool, summary.trace_id, api.flavor(), api.far_side.context);
-      if (!trace) return std::unexpected(trace.error());
-      if (*trace && (*trace)->exists() && (*trace)->info.client_request_id == request_id)
-        return std::optional(summary.trace_id);
+  std::optional<TraceId> found;
+  std::optional<Error> error;
+  const auto visit = [&](const spool::TraceSummary& summary) {
+    const auto trace = local_trace(api.spool, summary.trace_id, api.flavor(), api.far_side.context);
+    if (!trace) {
+      error = trace.error();
+      return false;
     }
-    if (summaries->size() < kSummariesAtOnce || summaries->back().first_seq <= 1) break;
-    before = summaries->back().first_seq;
-  }
-  return std::nullopt;
+    if (!*trace || !(*trace)->exists() || (*trace)->info.client_request_id != request_id) return true;
+    found = summary.trace_id;
+    return false;
+  };
+  if (auto looked = spool::each_summary_of_request(api.spool, request_id, visit); !looked)
+    return std::unexpected(std::move(looked.error()));
+  if (error) return std::unexpected(*std::move(error));
+  return found;
 }
 
 void keep_by_request(Api& api, const Call& call, const std::string& request_id, const std::string& id,
@@ -77,10 +72,9 @@ void keep_by_request(Api& api, const Call& call, const std::string& request_id, 
   if (api.is_local())
     return reply(not_there(fmt::format("no trace with client_request_id `{}` is here", request_id)));
   const mlflow::TraceEdit edit = mlflow::FeedbackByRequest{request_id, id, assessment.json()};
-  std::vector<spool::Entry> entries;
-  entries.push_back(api.entry(call, RecordKind::trace_edit, encode(edit), std::nullopt));
-  entries.back().header.idempotency_id = idempotency_id(call);
-  api.keep(call, std::move(entries), feedback_answer(id, std::nullopt), std::move(reply));
+  auto entry = api.entry(call, RecordKind::trace_edit, encode(edit), std::nullopt);
+  entry.header.idempotency_id = idempotency_id(call);
+  api.keep(call, std::move(entry), feedback_answer(id, std::nullopt), std::move(reply));
 }
 
 }  // namespace

@@ -174,6 +174,9 @@ TEST_F(Console, ATraceWhosePayloadsAreGoneIsShownAsItsSummary) {
   const Parsed json(reply.body);
   EXPECT_FALSE(json.has("/spans"));
   EXPECT_EQ(json.number("/summary/spans"), 3);
+  summary.deleted = true;
+  spool.add_summary(summary);
+  EXPECT_EQ(trace(sources, kTrace).status, 404) << "not once it was deleted";
 }
 
 TEST_F(Console, AnUnknownTraceIs404AndAnIdThatIsNone400) {
@@ -186,7 +189,8 @@ TEST_F(Console, AnUnknownTraceIs404AndAnIdThatIsNone400) {
 TEST_F(Console, TracesAreListedPageByPage) {
   for (Seq seq = 5; seq >= 1; --seq) {
     spool::TraceSummary summary;
-    summary.first_seq = seq;
+    summary.first_seq = 1;
+    summary.last_seq = seq;
     summary.name = "n" + std::to_string(seq);
     spool.add_summary(summary);
   }

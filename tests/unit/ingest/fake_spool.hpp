@@ -143,12 +143,14 @@ class FakeSpool final : public spool::Spool {
   Result<std::vector<spool::TraceSummary>> traces(std::size_t limit, Seq before) override {
     std::vector<spool::TraceSummary> found;
     for (const auto& summary : summaries_) {
-      if (found.size() < limit && (before == 0 || summary.first_seq < before)) found.push_back(summary);
+      if (found.size() < limit && (before == 0 || summary.last_seq < before)) found.push_back(summary);
     }
     return found;
   }
   Result<std::optional<spool::TraceSummary>> summary_of(const TraceId& trace) override {
     std::optional<spool::TraceSummary> found;
+    for (const auto& summary : summaries_)
+      if (summary.trace_id == trace) found = summary;
     const std::lock_guard lock(mutex_);
     for (const Record& record : records_)
       for (auto& one : spool::summarize(record)) {

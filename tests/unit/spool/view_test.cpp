@@ -1,7 +1,9 @@
 // The local view: what a list of traces shows, whether the view has come to a record yet or not.
 #include <algorithm>
+#include <set>
 
 #include "model/mlflow_write.hpp"
+#include "spool/each_summary.hpp"
 #include "spool/limits.hpp"
 #include "spool/summary.hpp"
 #include "tests/unit/model/otlp_builder.hpp"
@@ -74,9 +76,84 @@ TEST_F(ViewTest, ListsNewestFirstAndPageByPage) {
   ASSERT_EQ(page->size(), 10U);
   EXPECT_EQ(page->front().name, "t30");
   EXPECT_EQ(page->back().name, "t21");
-  const auto next = spool->traces(10, page->back().first_seq);
+  const auto next = spool->traces(10, page->back().last_seq);
   ASSERT_EQ(next->size(), 10U);
   EXPECT_EQ(next->front().name, "t20");
+}
+
+// A trace that goes on for long has records on many pages, and is listed where its newest stands: it must not
+// take those between its records along.
+TEST_F(ViewTest, PagesThatALongTraceRunsThroughListEveryTraceOnce) {
+  settings.retain_bytes = 0;
+  open();
+  auto* c = cursor("a");
+  for (std::uint32_t i = 1; i <= 30; ++i) {
+    add(request_of({root(i, "t" + std::to_string(i))}), 1, i);
+    if (i % 10 == 5) add(request_of({child(99, "long")}), 1, 99);
+  }
+  for (const bool by_the_view : {false, true}) {
+    if (by_the_view) {  // it has come to what was trimmed
+      std::vector<Settled> settled;
+      for (Seq seq = 1; seq <= 33; ++seq)
+        settled.push_back({seq, 1, 1, std::nullopt, SpanCounts::of(Outcome::delivered, 1), {}});
+      c->settle(std::move(settled));
+      ASSERT_TRUE(eventually([&] { return spool->first() == 34; }));
+    }
+    std::multiset<TraceId> listed;
+    Seq before = 0;
+    do {
+      const auto page = spool->traces(10, before);
+      ASSERT_TRUE(page);
+      for (const TraceSummary& one : *page) {
+        listed.insert(one.trace_id);
+        EXPECT_EQ(one.spans, one.first_seq == one.last_seq ? 1U : 3U);
+      }
+      before = page->size() < 10 ? 0 : page->back().last_seq;
+    } while (before != 0 && listed.size() < 100);
+    EXPECT_EQ(listed.size(), 31U);
+    EXPECT_EQ((std::set(listed.begin(), listed.end()).size()), 31U);
+  }
+}
+
+TEST_F(ViewTest, EachTraceIsVisitedOnceNewestFirst) {
+  open();
+  add(request_of({child(1, "early")}), 1, 1);
+  for (std::uint32_t i = 2; i <= 40; ++i) add(request_of({root(i, "t" + std::to_string(i))}), 1, i);
+  add(request_of({root(1, "late")}), 1, 1);
+  std::vector<std::string> names;
+  ASSERT_TRUE(each_summary(*spool, [&](const TraceSummary& one) {
+    names.push_back(one.name);
+    return names.size() < 40;
+  }));
+  ASSERT_EQ(names.size(), 40U);
+  EXPECT_EQ(names.front(), "late");
+  EXPECT_EQ(names[1], "t40");
+  EXPECT_EQ(names.back(), "t2");
+}
+
+TEST_F(ViewTest, TracesOfARequestAreFoundByTheirIdEvenALongOne) {
+  open();
+  const std::string id = std::string(kMaxSummaryTextBytes, 'r') + "-7";
+  const auto asked = [](std::uint32_t trace, std::string_view request) {
+    return request_of(
+        {root(trace, "chat")
+             .message(otlp::span::kAttributes, attribute("mlflow.trace.client_request_id", text(request)))});
+  };
+  add(asked(1, id), 1, 1);
+  add(asked(2, "r-8"), 1, 2);
+  add(asked(3, std::string(kMaxSummaryTextBytes, 'r') + "-9"), 1, 3);  // alike, as far as a summary goes
+  add(asked(4, "r-88"), 1, 4);
+  const auto found = [&](std::string_view request) {
+    std::vector<Seq> seqs;
+    EXPECT_TRUE(each_summary_of_request(*spool, request, [&](const TraceSummary& one) {
+      seqs.push_back(one.last_seq);
+      return true;
+    }));
+    return seqs;
+  };
+  EXPECT_EQ(found(id), (std::vector<Seq>{3, 1}));
+  EXPECT_EQ(found("r-8"), (std::vector<Seq>{2}));
+  EXPECT_TRUE(found("r-7").empty());
 }
 
 TEST_F(ViewTest, RemembersTracesWhosePayloadIsGone) {

@@ -39,6 +39,7 @@ struct LooseWritesToMlflow : WrittenFixture {
     spool::TraceSummary summary;
     summary.trace_id = trace_of(trace);
     summary.first_seq = 1;
+    summary.spans = 1;
     summary.request_id = request;
     spool.summaries.push_back(summary);
   }

@@ -1,6 +1,7 @@
 // A spool in memory with the contract of spool/spool.hpp as far as readers see it, for tests of tracks.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "spool/spool.hpp"
+#include "spool/summary.hpp"
 
 namespace spanferry::testing {
 
@@ -229,8 +231,17 @@ class MemorySpool final : public spool::Spool {
   Result<std::uint64_t> drop_dead_letters(std::string_view) override { return 0; }
   Result<std::uint64_t> retry_dead_letters(std::string_view) override { return 0; }
   Result<std::vector<spool::TraceSummary>> traces(std::size_t, Seq) override { return summaries; }
-  Result<std::optional<spool::TraceSummary>> summary_of(const TraceId&) override { return std::nullopt; }
-  Result<> glance(const std::function<bool(const spool::TraceGlance&)>&) override { return {}; }
+  Result<std::optional<spool::TraceSummary>> summary_of(const TraceId& trace) override {
+    const auto found = std::ranges::find(summaries, trace, &spool::TraceSummary::trace_id);
+    return found == summaries.end() ? std::nullopt : std::optional(*found);
+  }
+  Result<> glance(const std::function<bool(const spool::TraceGlance&)>& visit) override {
+    for (const spool::TraceSummary& one : summaries) {
+      const std::string bytes = spool::encode(one);
+      if (!visit(*spool::glance_at(one.last_seq, one.trace_id, bytes))) break;
+    }
+    return {};
+  }
   SpoolStatus status() const override {
     const std::lock_guard lock(mutex_);
     SpoolStatus status;
