@@ -1,17 +1,22 @@
 #include "ingest/mlflow_api/search_desk.hpp"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace spanferry::ingest {
 namespace {
 
 constexpr std::size_t kMostWaiting = 64;
+constexpr int kNiceness = 10;  // where all processors are busy, a tenth of what ingest's threads get
 
 }  // namespace
 
 SearchDesk::SearchDesk()
     : thread_([this] {
         ::pthread_setname_np(::pthread_self(), "search");
+        // Of this thread alone; refused where the process may not, and then nothing is lost but that.
+        ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
         run();
       }) {}
 

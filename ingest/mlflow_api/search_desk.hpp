@@ -1,4 +1,5 @@
-// The thread on which searches are made: they read much, and the doors' worker has others to serve.
+// The thread on which searches are made: they read much, and the doors' worker has others to serve. It steps
+// back where the processors are busy: a search waits for spans, spans do not wait for a search.
 #pragma once
 
 #include <chrono>
