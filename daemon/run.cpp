@@ -69,7 +69,7 @@ class Daemon {
     far_side_.choose(settings_.uploader);
     auto served = endpoints(sources_);
     if (auto opened = open_mlflow_api(served); !opened) return opened;
-    auto server = ingest::Server::start(settings_.ingest, *spool_, std::move(served));
+    auto server = ingest::Server::start(settings_.ingest, *spool_, std::move(served), &mlflow_api_->patience);
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
     serving_ = server_.get();

@@ -22,6 +22,7 @@
 #include "ingest/inflate.hpp"
 #include "ingest/inflight.hpp"
 #include "ingest/mailbox.hpp"
+#include "ingest/patience.hpp"
 #include "ingest/route_table.hpp"
 #include "ingest/settings.hpp"
 #include "model/log_limiter.hpp"
@@ -42,6 +43,7 @@ struct HttpContext {
   Mailbox& mailbox;
   boost::asio::io_context& worker;  // the thread "decode"
   const RouteTable& routes;
+  Patience& patience;
   LogLimiter preface_log{};
   std::list<Connection*> idle{};  // between two requests, the longest first
   bool stopping = false;          // the doors are closing: no request after the one under way
@@ -78,6 +80,7 @@ class Connection {
   Task<Answer> serve_traces(const Head& head);
   Task<Answer> keep_traces(const Head& head, std::string body, Coding coding, Reservation& reservation,
                            std::uint64_t credit, Route route);
+  [[nodiscard]] Answer not_kept(const Head& head, Rejection reason, std::string_view sentence) const;
   Task<Answer> serve_endpoint(const Head& head, const Endpoint& endpoint, std::string path);
 
   // Reads the whole body into `body`, of at most `max_bytes`. `reservation` is for its first

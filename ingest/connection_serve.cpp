@@ -97,8 +97,8 @@ Task<Answer> Connection::serve_traces(const Head& head) {
   auto route = route_of(head.route);
   if (!route) co_return refusal(head, 400, Rejection::malformed, route.error().sentence);
   if (!context_.spool.accepting()) {
-    co_return try_later(head, Rejection::full,
-                        "the spool is full and takes no more until some of it is delivered");
+    co_return not_kept(head, Rejection::full,
+                       "the spool is full and takes no more until some of it is delivered");
   }
   const std::uint64_t size = head.content_length.value_or(0);
   if (size > settings.max_body_bytes) {
@@ -179,15 +179,22 @@ Task<Answer> Connection::keep_traces(const Head& head, std::string body, Coding 
     });
     if (!appended) {
       const ErrorKind kind = appended.error().kind;
-      co_return try_later(head,
-                          kind == ErrorKind::full   ? Rejection::full
-                          : kind == ErrorKind::held ? Rejection::route_held
-                                                    : Rejection::internal,
-                          appended.error().sentence);
+      co_return not_kept(head,
+                         kind == ErrorKind::full   ? Rejection::full
+                         : kind == ErrorKind::held ? Rejection::route_held
+                                                   : Rejection::internal,
+                         appended.error().sentence);
     }
+    context_.patience.renew();
   }
   context_.counters.accept_http(request.spans);
   co_return accepted(head, request.refused_spans, request.refused_reason);
+}
+
+Answer Connection::not_kept(const Head& head, Rejection reason, std::string_view sentence) const {
+  if (context_.patience.is_over(unix_now_ms()) && repeats_in_the_app(head.user_agent))
+    return refusal(head, 400, reason, sentence);
+  return try_later(head, reason, sentence);
 }
 
 Task<Answer> Connection::serve_endpoint(const Head& head, const Endpoint& endpoint, std::string path) {

@@ -51,7 +51,7 @@ void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), nam
 class HttpDoor::Impl {
  public:
   Impl(const Settings& settings, spool::Spool& spool, Counters& counters, std::vector<Endpoint> endpoints,
-       const RouteTable& routes, std::unique_ptr<TokenFile> token)
+       const RouteTable& routes, Patience& patience, std::unique_ptr<TokenFile> token)
       : settings_(settings),
         counters_(counters),
         io_(1),
@@ -61,7 +61,8 @@ class HttpDoor::Impl {
         endpoints_(std::move(endpoints)),
         mailbox_(io_),
         inflight_(io_, settings.max_inflight_bytes, counters.inflight_bytes),
-        context_{settings, spool, counters, gate_, endpoints_, inflight_, mailbox_, worker_, routes},
+        context_{settings,  spool,    counters, gate_,  endpoints_,
+                 inflight_, mailbox_, worker_,  routes, patience},
         sweep_timer_(io_),
         accept_pause_(io_) {}
 
@@ -348,15 +349,15 @@ HttpDoor::~HttpDoor() = default;
 
 Result<std::unique_ptr<HttpDoor>> HttpDoor::open(const Settings& settings, spool::Spool& spool,
                                                  Counters& counters, std::vector<Endpoint> endpoints,
-                                                 const RouteTable& routes) {
+                                                 const RouteTable& routes, Patience& patience) {
   std::unique_ptr<TokenFile> token;
   if (!settings.token_file.empty()) {
     auto opened = TokenFile::open(settings.token_file);
     if (!opened) return std::unexpected(std::move(opened.error()));
     token = std::move(*opened);
   }
-  auto impl =
-      std::make_unique<Impl>(settings, spool, counters, std::move(endpoints), routes, std::move(token));
+  auto impl = std::make_unique<Impl>(settings, spool, counters, std::move(endpoints), routes, patience,
+                                     std::move(token));
   if (auto bound = impl->bind(); !bound) return std::unexpected(std::move(bound.error()));
   impl->start();
   return std::unique_ptr<HttpDoor>(new HttpDoor(std::move(impl)));

@@ -8,6 +8,7 @@
 
 #include "ingest/counters.hpp"
 #include "ingest/handler.hpp"
+#include "ingest/patience.hpp"
 #include "ingest/route_table.hpp"
 #include "ingest/settings.hpp"
 #include "model/result.hpp"
@@ -20,7 +21,7 @@ class HttpDoor {
   // Binds all of settings.http. What is given by reference outlives the door. Errors: configuration, io.
   static Result<std::unique_ptr<HttpDoor>> open(const Settings& settings, spool::Spool& spool,
                                                 Counters& counters, std::vector<Endpoint> endpoints,
-                                                const RouteTable& routes);
+                                                const RouteTable& routes, Patience& patience);
   // Stops at once; but for appends under way, whose requests are waited for.
   ~HttpDoor();
 

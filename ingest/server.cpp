@@ -4,6 +4,7 @@
 
 #include "ingest/counters.hpp"
 #include "ingest/http_door.hpp"
+#include "ingest/patience.hpp"
 #include "ingest/udp_door.hpp"
 
 namespace spanferry::ingest {
@@ -11,10 +12,13 @@ namespace {
 
 class BothDoors final : public Server {
  public:
-  explicit BothDoors(const Settings& settings) : settings_(settings), routes_(settings.routes) {}
+  BothDoors(const Settings& settings, Patience* patience)
+      : settings_(settings),
+        routes_(settings.routes),
+        patience_(patience == nullptr ? own_patience_ : *patience) {}
 
   Result<> open(spool::Spool& spool, std::vector<Endpoint> endpoints) {
-    auto http = HttpDoor::open(settings_, spool, *counters_, std::move(endpoints), routes_);
+    auto http = HttpDoor::open(settings_, spool, *counters_, std::move(endpoints), routes_, patience_);
     if (!http) return std::unexpected(std::move(http.error()));
     http_ = std::move(*http);
     auto udp = UdpDoor::open(settings_, spool, counters_, routes_);
@@ -37,6 +41,8 @@ class BothDoors final : public Server {
  private:
   const Settings settings_;
   RouteTable routes_;
+  Patience own_patience_;
+  Patience& patience_;
   // Shared with datagrams still on their way through the spool.
   std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();
   std::unique_ptr<HttpDoor> http_;
@@ -46,8 +52,8 @@ class BothDoors final : public Server {
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(const Settings& settings, spool::Spool& spool,
-                                              std::vector<Endpoint> endpoints) {
-  auto server = std::make_unique<BothDoors>(settings);
+                                              std::vector<Endpoint> endpoints, Patience* patience) {
+  auto server = std::make_unique<BothDoors>(settings, patience);
   if (auto opened = server->open(spool, std::move(endpoints)); !opened) {
     return std::unexpected(std::move(opened.error()));
   }

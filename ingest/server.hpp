@@ -17,14 +17,17 @@ class Spool;
 
 namespace spanferry::ingest {
 
+class Patience;
+
 // Owns its threads: one for HTTP ("ingest"), one for UDP ("udp") where it is on, one worker ("decode") for
 // large bodies and for endpoints. Call from one thread.
 class Server {
  public:
   // Binds all addresses. Errors: configuration (address, unreadable token file, wider than loopback without
-  // leave), io (port taken: the sentence names it and the setting).
+  // leave), io (port taken: the sentence names it and the setting). `patience`: shared with the endpoints
+  // that write, and outlives the server; nothing: its own.
   static Result<std::unique_ptr<Server>> start(const Settings& settings, spool::Spool& spool,
-                                               std::vector<Endpoint> endpoints);
+                                               std::vector<Endpoint> endpoints, Patience* patience = nullptr);
   virtual ~Server() = default;  // stops at once
 
   // The addresses in fact bound, ports filled in.

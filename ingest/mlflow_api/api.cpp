@@ -12,7 +12,6 @@ namespace spanferry::ingest {
 namespace {
 
 constexpr std::chrono::seconds kFirstAnswer{5};  // since the start: so long the far side may be worth a wait
-constexpr std::int64_t kPatienceMs = 5000;       // of clients that would repeat a 503 for minutes
 
 // With a byte after it that ends no text: where one ends and the next begins counts.
 std::uint64_t hash_part(std::string_view part, std::uint64_t state) {
@@ -67,29 +66,22 @@ spool::Entry Api::entry(const Call& call, RecordKind kind, std::string payload,
   return entry;
 }
 
-Response Api::refusal(const Error& error, Reader reader) {
+Response Api::refusal(const Error& error, std::string_view client) {
   auto answer = answer_of(error);
-  if (answer.status != 503) return answer;
-  std::int64_t since = 0;
-  const std::int64_t now = now_ms();
-  if (!refusing_since_ms_.compare_exchange_strong(since, now)) {
-    if (reader == Reader::databricks && now - since >= kPatienceMs) {
-      auto give_up = error_answer(400, "RESOURCE_EXHAUSTED", error.sentence);
-      give_up.rejection = answer.rejection;
-      return give_up;
-    }
-  }
-  return answer;
+  if (answer.status != 503 || !patience.is_over(now_ms()) || !repeats_in_the_app(client)) return answer;
+  auto give_up = error_answer(400, "RESOURCE_EXHAUSTED", error.sentence);
+  give_up.rejection = answer.rejection;
+  return give_up;
 }
 
 void Api::keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply) {
   std::uint64_t spans = 0;
   for (const auto& entry : entries) spans += entry.header.span_count;
   answer.accepted_spans = spans;
-  spool.append(std::move(entries), [this, reader = call.reader, answer = std::move(answer),
+  spool.append(std::move(entries), [this, client = std::string(call.client), answer = std::move(answer),
                                     reply = std::move(reply)](Result<spool::Appended> appended) mutable {
-    if (!appended) return reply(refusal(appended.error(), reader));
-    write_went_well();
+    if (!appended) return reply(refusal(appended.error(), client));
+    patience.renew();
     reply(std::move(answer));
   });
 }

@@ -1,7 +1,6 @@
 // What every handler of the MLflow API works with.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -17,6 +16,7 @@
 #include "ingest/mlflow_api/seen_there.hpp"
 #include "ingest/mlflow_api/signed_urls.hpp"
 #include "ingest/mlflow_api/workspace_reader.hpp"
+#include "ingest/patience.hpp"
 #include "ingest/settings.hpp"
 #include "model/mlflow_trace.hpp"
 #include "model/record.hpp"
@@ -64,22 +64,21 @@ class Api {
   // For tests with a clock of their own.
   std::function<std::int64_t()> now_ms;
   mutable RecentRequests recent;
+  Patience patience;  // of writes by OTLP too
 
   // A record about one trace, or about none.
   [[nodiscard]] spool::Entry entry(const Call& call, RecordKind kind, std::string payload,
                                    const std::optional<TraceId>& trace, Route route = {}) const;
-  // Answers with `answer` once the records are durable, as the doors do where they are not: 503, and after 5
-  // s of those 400 to a client that would repeat a 503 in the app's own thread (DESIGN: databricks mode).
+  // Answers with `answer` once the records are durable, as the doors do where they are not: 503, and after a
+  // while of those 400 to a client that would repeat a 503 in the app's own thread (patience.hpp).
   void keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply);
   void keep(const Call& call, spool::Entry entry, Response answer, Reply reply);
   // What a write that cannot be kept now is answered.
-  Response refusal(const Error& error, Reader reader);
-  void write_went_well() { refusing_since_ms_ = 0; }
+  Response refusal(const Error& error, std::string_view client);
 
  private:
   WorkspaceReader* const reader_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-  std::atomic<std::int64_t> refusing_since_ms_ = 0;
 
  public:
   const std::unique_ptr<SearchDesk> searches;  // the last: its thread uses all of the above

@@ -4,13 +4,11 @@
 #include <charconv>
 
 #include "ingest/endpoint_table.hpp"
+#include "ingest/patience.hpp"
 #include "model/utf8.hpp"
 
 namespace spanferry::ingest {
 namespace {
-
-constexpr std::string_view kPythonClient = "mlflow-python-client/";
-constexpr std::string_view kDatabricksSdk = "databricks-sdk-";
 
 std::string form_decode(std::string_view text) {
   std::string spaced(text);
@@ -52,8 +50,8 @@ std::vector<std::string> Call::parameters(std::string_view key) const {
 }
 
 bool reads_spans_location(std::string_view user_agent) {
-  if (!user_agent.starts_with(kPythonClient)) return false;
-  user_agent.remove_prefix(kPythonClient.size());
+  if (!user_agent.starts_with(kMlflowPythonClient)) return false;
+  user_agent.remove_prefix(kMlflowPythonClient.size());
   unsigned major = 0, minor = 0;
   const char* const end = user_agent.data() + user_agent.size();
   const auto [dot, error] = std::from_chars(user_agent.data(), end, major);

@@ -63,7 +63,7 @@ void create_here(Api& api, Experiment experiment, Reply reply) {
   auto id = std::make_shared<std::string>();
   auto done = [&api, id, reply = std::move(reply)](Result<> kept) mutable {
     if (!kept && kept.error().kind == ErrorKind::too_large) return reply(invalid(kept.error().sentence));
-    if (!kept) return reply(api.refusal(kept.error(), Reader::http));
+    if (!kept) return reply(api.refusal(kept.error(), ""));
     auto answer = id_answer(*id);
     answer.accepted_spans = 0;
     reply(std::move(answer));
@@ -80,7 +80,7 @@ void create_later(Api& api, const Call& call, Experiment experiment, Reply reply
   give_provisional_id(
       api, experiment.name, experiment.tags, experiment.made_by,
       [&api, call, tags = std::move(tags), reply = std::move(reply)](Result<KnownExperiment> known) mutable {
-        if (!known) return reply(api.refusal(known.error(), call.reader));
+        if (!known) return reply(api.refusal(known.error(), call.client));
         const Experiment& made = *known->experiment;
         Route route;
         route.experiment_id = made.id;

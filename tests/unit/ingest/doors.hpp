@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ingest/patience.hpp"
 #include "ingest/server.hpp"
 #include "model/otlp_json.hpp"
 #include "tests/unit/ingest/fake_spool.hpp"
@@ -69,7 +70,7 @@ bool eventually(Condition condition) {
 class Doors : public testing::Test {
  protected:
   void open(std::vector<ingest::Endpoint> endpoints = {}) {
-    auto started = ingest::Server::start(settings, spool, std::move(endpoints));
+    auto started = ingest::Server::start(settings, spool, std::move(endpoints), &patience);
     ASSERT_TRUE(started.has_value()) << started.error().sentence;
     server = std::move(*started);
   }
@@ -87,6 +88,7 @@ class Doors : public testing::Test {
     return s;
   }();
   FakeSpool spool;
+  ingest::Patience patience;
   std::unique_ptr<ingest::Server> server;
 };
 

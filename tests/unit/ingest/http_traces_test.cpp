@@ -1,3 +1,4 @@
+#include "model/clock.hpp"
 #include "model/otlp_span.hpp"
 #include "tests/unit/ingest/doors.hpp"
 
@@ -157,6 +158,29 @@ TEST_F(HttpTraces, ASpoolThatIsFullAnswers503AndComeBack) {
   EXPECT_EQ(c.ask(post(protobuf(one_span_json()))).status, 503);
   spool.set_accepting(true);
   EXPECT_EQ(c.ask(post(protobuf(one_span_json()))).status, 200) << "the refused body was read away";
+}
+
+TEST_F(HttpTraces, MlflowsClientIsToldToGiveUpOnceASpoolTookNothingForFiveSeconds) {
+  open();
+  const auto send = [&](std::string_view client) {
+    return ask(post(protobuf(one_span_json()), "User-Agent: " + std::string(client) + "\r\n")).status;
+  };
+  for (const bool at_once : {true, false}) {  // refused by its header, and after its body
+    spool.set_accepting(!at_once);
+    spool.refuse_appends(Error{ErrorKind::full, "max_bytes is reached"});
+    EXPECT_EQ(send("mlflow-python-client/3.17.2"), 503);
+    patience.renew();
+    patience.is_over(unix_now_ms() - 5'001);
+    EXPECT_EQ(send("mlflow-python-client/3.17.2"), 400);
+    EXPECT_EQ(send("OTel-OTLP-Exporter-Python/1.45.0"), 503) << "that one waits in the background";
+    spool.set_accepting(true);
+    spool.refuse_appends(std::nullopt);
+    EXPECT_EQ(send("OTel-OTLP-Exporter-Python/1.45.0"), 200);
+    spool.refuse_appends(Error{ErrorKind::full, "max_bytes is reached"});
+    EXPECT_EQ(send("mlflow-python-client/3.17.2"), 503) << "five seconds anew";
+    patience.renew();
+  }
+  EXPECT_EQ(rejected("full"), 8U);
 }
 
 }  // namespace
