@@ -69,6 +69,7 @@ class RandomApps:
         self.repeats = []  # (a span that came with spans which had come before, its trace, how many these were)
         self.experiment_ids = ExperimentIds(Client(daemon.address))
         self.lock, self.ended, self.trouble = threading.Lock(), threading.Event(), []
+        self.behind = threading.Event()  # set by whoever watches: no new traces for now
         self.threads = [threading.Thread(target=self._run, args=(randomness.Random(random.random()),)) for _ in range(threads)]
         for thread in self.threads:
             thread.start()
@@ -77,7 +78,7 @@ class RandomApps:
         later = []  # (when, what is still to be done): some of it long after
         try:
             while not self.ended.is_set():
-                if len(later) < 200 and random.random() < 0.6:
+                if len(later) < 200 and random.random() < 0.6 and not self.behind.is_set():
                     later += self._new_trace(random)
                 later.sort(key=lambda step: step[0])
                 if later and later[0][0] <= time.monotonic():

@@ -3,6 +3,7 @@ restarts and expiring credentials. In the end the workspace holds what was sent 
 nothing wrong, and the accounts hold.
 
 SPANFERRY_SEED repeats a run's choices; SPANFERRY_SOAK_MINUTES sets how long it runs with --soak (30)."""
+import http.client
 import os
 import random
 import threading
@@ -19,6 +20,7 @@ from workspace_storages import create, link
 
 EXPERIMENTS = {"/Shared/one": None, "/Shared/two": "main.genai.two", "/Shared/three": None, "/Shared/four": "main.genai.four"}
 FORBID = ("/Shared/three", "/Shared/four")
+MOST_BEHIND = 1000  # records
 CONCURRENCY, MOST_SPANS = 8, 26  # of one trace's rows under way: twelve spans, twice, and two more
 
 
@@ -29,7 +31,7 @@ class Letters:
         self.daemon = daemon
         self.edits, self.deletions = set(), set()  # traces
 
-    def settle(self, seconds=120):
+    def settle(self, seconds):
         """Everything went, and nothing is parked; edits wait for a trace that is a dead letter until that one is tried again."""
         until = time.monotonic() + seconds
         while (told := self.daemon.destination("workspace"))["accounting"]["pending"] or told["parked_records"] or told["lag_records"] \
@@ -49,6 +51,18 @@ class Letters:
                 self.deletions.add(letter["trace_id"])
                 self.daemon.run("spool", "dead", "drop", letter["id"])
         self.daemon.run("spool", "dead", "retry", "workspace", check=False)  # 404 where that was the last
+
+
+def watch(d, apps, seconds):
+    """For that long. On a machine that cannot keep up, faults are to meet deliveries and not a backlog."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        try:
+            behind = d.destination("workspace")["lag_records"] > MOST_BEHIND
+        except (OSError, http.client.HTTPException, StopIteration, ValueError):  # between a kill and the next start
+            behind = False
+        (apps.behind.set if behind else apps.behind.clear)()
+        threading.Event().wait(min(left, 0.5))
 
 
 def compare(workspace, traces, letters):
@@ -111,11 +125,11 @@ def test_in_the_end_the_workspace_holds_what_was_sent(daemon, workspace, scratch
     }])
     apps = RandomApps(d, choices, EXPERIMENTS)
     far_side = RandomFarSide(d, admin, choices, FORBID)
-    threading.Event().wait(seconds)
+    watch(d, apps, seconds)
     far_side.stop()
     apps.stop()
     began, letters = time.monotonic(), Letters(d)
-    trouble = letters.settle()
+    trouble = letters.settle(max(120, 2 * seconds))  # a machine that does other things too falls behind meanwhile
     parts = compare(workspace, apps.traces, letters)
     print(f"{sum(p.spans for p in parts)} spans acknowledged, {d.sent.unknown} of unknown fate; {d.kills} kills, "
           f"{sum('terminate' in line for line in far_side.log)} stops, {len(far_side.log)} faults; settled "
@@ -127,7 +141,7 @@ def test_in_the_end_the_workspace_holds_what_was_sent(daemon, workspace, scratch
         print("\n".join([*far_side.log, *(line for p in parts for some in (p.lost, p.doubled, p.wrong) for line in some[:20])]))
     assert not trouble, trouble
     assert [part.counts() for part in parts] == [(0, 0, 0), (0, 0, 0)]
-    assert len(apps.traces) > 5 * seconds and all(part.edits > seconds for part in parts), "too few to show anything"
+    assert len(apps.traces) > 2 * seconds and all(part.edits > seconds / 2 for part in parts), "too few to show anything"
     assert len(letters.edits) <= len(apps.traces) / 100
     assert_rows_repeated_at_most_as_documented(workspace, parts[1].repeated_rows, len([x for x in far_side.log if "kill" in x or "terminate" in x]))
     assert_delivered(d, workspace, apps)
