@@ -18,7 +18,6 @@ using ingest::FarPage;
 using ingest::SearchMatcher;
 using ingest::SearchPage;
 using ingest::SearchPosition;
-using ingest::SearchRequest;
 using ingest::WorkspaceAnswer;
 using ingest::WorkspaceRequest;
 

@@ -9,7 +9,6 @@
 namespace spanferry::mlflow {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 constexpr const char* kFile = R"({"spans":[{"trace_id":"Z80yV6Xz2kn0x1n7u6ZzHg==","span_id":"AAAAAAAAAAE=",
