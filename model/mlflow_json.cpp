@@ -59,6 +59,9 @@ void write_span(JsonWriter& json, const StoredSpan& span) {
   json.end_object();
 }
 
+// Of protobuf's Duration: ten thousand years. A time and one of them have a sum.
+constexpr std::int64_t kMaxDurationSeconds = 315'576'000'000;
+
 // Digits of a fraction of a second, as milliseconds; what is finer is cut off.
 std::optional<std::int64_t> milliseconds(std::string_view fraction) {
   std::int64_t ms = 0;
@@ -164,7 +167,7 @@ std::optional<std::int64_t> parse_duration(std::string_view text) {
   const auto [stop, error] = std::from_chars(text.data(), text.data() + point, seconds);
   if (error != std::errc{} || stop != text.data() + point || seconds < 0) return std::nullopt;
   const auto ms = milliseconds(point < text.size() ? text.substr(point + 1) : std::string_view());
-  if (!ms || seconds > INT64_MAX / 1000 - 1) return std::nullopt;
+  if (!ms || seconds > kMaxDurationSeconds) return std::nullopt;
   return seconds * 1000 + *ms;
 }
 

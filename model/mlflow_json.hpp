@@ -47,7 +47,8 @@ struct KnownInfo {
 // Of the answer to StartTrace and to GET traces/ID.
 Result<KnownInfo> parse_trace_info(std::string_view json);
 
-// RFC 3339 in UTC with milliseconds, and a protobuf Duration: "2026-11-24T02:34:52.170Z", "0.026s".
+// RFC 3339 in UTC with milliseconds, and a protobuf Duration: "2026-11-24T02:34:52.170Z", "0.026s". Nothing
+// is read of what is neither, nor of a negative or longer Duration than protobuf has.
 std::string timestamp(std::int64_t ms);
 std::string duration(std::int64_t ms);
 std::optional<std::int64_t> parse_timestamp(std::string_view text);

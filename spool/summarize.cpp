@@ -58,7 +58,7 @@ std::int64_t number_of(const Attributes& attributes, std::span<const std::string
     const Attribute* found = find(attributes, key);
     if (found == nullptr) continue;
     const auto value = found->value.decode();
-    if (const auto* n = std::get_if<std::int64_t>(&value)) return *n;
+    if (const auto* n = std::get_if<std::int64_t>(&value)) return std::max<std::int64_t>(*n, 0);
     if (const auto* d = std::get_if<double>(&value); d != nullptr && *d >= 0 && *d < 9e15) {
       return static_cast<std::int64_t>(*d);
     }
@@ -137,6 +137,12 @@ void add_assessment(TraceSummary& summary, std::string_view json) {
   add_fact(summary, TraceFact::Kind::assessment, name, value);
 }
 
+// Of what a client says, whatever that is: the sum of two of them is a time too.
+std::int64_t ns_of(const std::optional<std::int64_t>& ms) {
+  constexpr std::int64_t kNsPerMs = 1'000'000;
+  return std::clamp<std::int64_t>(ms.value_or(0), 0, INT64_MAX / kNsPerMs / 2) * kNsPerMs;
+}
+
 TraceSummary summary_of(const mlflow::WrittenInfo& info) {
   TraceSummary summary;
   summary.trace_id = info.trace;
@@ -146,9 +152,8 @@ TraceSummary summary_of(const mlflow::WrittenInfo& info) {
   if (info.state == "ERROR") summary.status = StatusCode::error;
   summary.experiment_id = cut_text(info.experiment_id);
   summary.request_id = cut_text(info.client_request_id.value_or(""));
-  summary.start_ns = std::max<std::int64_t>(info.request_time_ms.value_or(0), 0) * 1'000'000;
-  summary.end_ns =
-      summary.start_ns + std::max<std::int64_t>(info.execution_duration_ms.value_or(0), 0) * 1'000'000;
+  summary.start_ns = ns_of(info.request_time_ms);
+  summary.end_ns = summary.start_ns + ns_of(info.execution_duration_ms);
   const auto value_of = [](const auto& map, const char* key) {
     const auto found = map.find(key);
     return found == map.end() ? std::string() : cut_text(found->second);

@@ -45,6 +45,11 @@ void merge_facts(TraceSummary& into, const TraceSummary& other) {
   if (earlier) into.facts.insert(into.facts.begin(), other.facts.begin(), other.facts.end());
 }
 
+std::int64_t sum_of_tokens(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 }  // namespace
 
 std::string cut_text(std::string_view text) { return std::string(utf8_prefix(text, kMaxSummaryTextBytes)); }
@@ -99,8 +104,8 @@ void merge(TraceSummary& into, const TraceSummary& other) {
     into.first_seq = other.first_seq;
   into.last_seq = std::max(into.last_seq, other.last_seq);
   into.spans += other.spans;
-  into.input_tokens += other.input_tokens;
-  into.output_tokens += other.output_tokens;
+  into.input_tokens = sum_of_tokens(into.input_tokens, other.input_tokens);
+  into.output_tokens = sum_of_tokens(into.output_tokens, other.output_tokens);
 }
 
 std::string encode(const TraceSummary& summary) {

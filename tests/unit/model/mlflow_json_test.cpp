@@ -89,6 +89,8 @@ TEST(MlflowJson, TimesReadBackAsTheyAreWritten) {
   EXPECT_EQ(parse_duration("6.424s"), 6424);
   EXPECT_EQ(parse_duration("7s"), 7000);
   EXPECT_EQ(parse_duration("7"), std::nullopt);
+  EXPECT_EQ(parse_duration("315576000000.999s"), 315'576'000'000'999);
+  EXPECT_EQ(parse_duration("315576000001s"), std::nullopt);
 }
 
 TEST(MlflowJson, ReadsWhatAServerTellsAboutATrace) {
