@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must hold, cheapest first; stops at the first stage that fails and names it.
 # usage: tests/run_tests.sh [STAGE...]     stages: lint build tidy unit asan tsan fuzz e2e (default: all, in this order)
-# JOBS: parallel jobs. FUZZ_RUNS: executions of each fuzz target. PYTHON: interpreter with tests/requirements.txt.
+# JOBS: parallel jobs. FUZZ_RUNS: executions of each fuzz target, FUZZ_SECONDS: at most.
+# PYTHON: interpreter with tests/requirements.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
