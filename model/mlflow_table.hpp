@@ -49,6 +49,10 @@ void write_location(JsonWriter& json, std::string_view path, std::string_view sp
 // The value of trace_location.
 void write_trace_location(JsonWriter& json, const TableLocation& location);
 
+// The span as its row shows it: a string stays a string, also where it holds JSON text that MLflow's server
+// would unwrap; not so in the attributes that MLflow gives a meaning.
+StoredSpan span_of_row(const Span& span);
+
 // Writes spans as rows: what MLflow means by an attribute stands there as a real value (its readers take a
 // string for a string), everything else as it came.
 class TableSpans {

@@ -1,4 +1,6 @@
 // The spans of a trace as rows of a Unity Catalog table.
+#include <unordered_map>
+
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
 
@@ -62,6 +64,19 @@ void add_attribute(std::string_view key, std::string_view json, std::string& out
 }
 
 }  // namespace
+
+StoredSpan span_of_row(const Span& span) {
+  std::unordered_map<std::string_view, const AnyValue*> came;  // of a key that is there twice the last one
+  for (const Attribute& a : span.attributes)
+    if (!a.key.starts_with(kOwnPrefix)) came.insert_or_assign(a.key, &a.value);
+  StoredSpan out = stored_span(span);
+  for (JsonAttribute& stored : out.attributes) {
+    const auto found = came.find(stored.key);
+    if (found == came.end()) continue;
+    if (const auto text = found->second->string()) stored.json = quoted_json(*text);
+  }
+  return out;
+}
 
 TableSpans::TableSpans(const Trace& trace, const Metadata& metadata, const TableLocation& location)
     : trace_(trace), metadata_(metadata), name_('"' + trace_name_in(location, trace.id) + '"') {

@@ -6,9 +6,15 @@
 namespace spanferry::ingest {
 namespace {
 
+// V4 is of tables alone.
+SpanForm form_in(const TracePlace& place) {
+  return place.location.empty() || place.is_a_guess ? SpanForm::stored : SpanForm::of_rows;
+}
+
 // What is here, on top of what the far side has.
-KnownTrace merged(Api& api, const TraceId& id, const std::vector<Record>& records, FarTrace there) {
-  TraceFold fold(id, api.flavor(), api.far_side.context);
+KnownTrace merged(Api& api, const TraceId& id, SpanForm form, const std::vector<Record>& records,
+                  FarTrace there) {
+  TraceFold fold(id, api.flavor(), api.far_side.context, form);
   KnownTrace known;
   known.partial = there.partial;
   bool is_there = !records.empty();
@@ -22,10 +28,10 @@ KnownTrace merged(Api& api, const TraceId& id, const std::vector<Record>& record
   return known;
 }
 
-KnownTrace known_here(Api& api, const TraceId& id, const std::vector<Record>& records) {
+KnownTrace known_here(Api& api, const TraceId& id, SpanForm form, const std::vector<Record>& records) {
   KnownTrace known;
   if (records.empty()) return known;
-  TraceFold fold(id, api.flavor(), api.far_side.context);
+  TraceFold fold(id, api.flavor(), api.far_side.context, form);
   for (const Record& record : records) fold.add(record);
   known.trace = fold.finish();
   return known;
@@ -51,9 +57,8 @@ TracePlace completed(const Api& api, TracePlace place, const std::optional<Local
 void ask(Api& api, const TraceId& id, const TracePlace& place, bool with_spans, std::vector<Record> records,
          KnownTraceHandler done) {
   read_far_trace(api, id, place, with_spans,
-                 [&api, id, records = std::move(records), done = std::move(done)](FarTrace there) mutable {
-                   done(merged(api, id, records, std::move(there)));
-                 });
+                 [&api, id, form = form_in(place), records = std::move(records), done = std::move(done)](
+                     FarTrace there) mutable { done(merged(api, id, form, records, std::move(there))); });
 }
 
 }  // namespace
@@ -65,7 +70,7 @@ TracePlace place_of(const Call& call) {
 void known_trace(Api& api, const TraceId& id, TracePlace place, Enough enough, KnownTraceHandler done) {
   auto records = records_of_trace(api.spool, id);
   if (!records) return done(std::unexpected(std::move(records.error())));
-  auto here = known_here(api, id, *records);
+  auto here = known_here(api, id, form_in(place), *records);
   if (api.is_local() || (here.trace && (here.trace->deleted || enough(*here.trace))))
     return done(std::move(here));
   ask(api, id, completed(api, std::move(place), here.trace), false, *std::move(records), std::move(done));
@@ -76,7 +81,10 @@ void whole_trace(Api& api, const TraceId& id, TracePlace place, KnownTraceHandle
     return known_trace(api, id, std::move(place), [](const LocalTrace&) { return true; }, std::move(done));
   auto records = records_of_trace(api.spool, id);
   if (!records) return done(std::unexpected(std::move(records.error())));
-  if (api.may_ask()) place = completed(api, std::move(place), known_here(api, id, *records).trace);
+  if (api.may_ask()) {
+    const auto here = known_here(api, id, form_in(place), *records);
+    place = completed(api, std::move(place), here.trace);
+  }
   ask(api, id, place, true, *std::move(records), std::move(done));
 }
 

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "model/mlflow_json.hpp"
+#include "model/mlflow_table.hpp"
 #include "model/otlp_span.hpp"
 #include "spool/spool.hpp"
 
@@ -27,8 +28,8 @@ void replace_info(mlflow::WrittenInfo& into, mlflow::WrittenInfo info) {
 
 }  // namespace
 
-TraceFold::TraceFold(const TraceId& id, mlflow::Flavor flavor, const mlflow::Defaults& context)
-    : flavor_(flavor), context_(context) {
+TraceFold::TraceFold(const TraceId& id, mlflow::Flavor flavor, const mlflow::Defaults& context, SpanForm form)
+    : flavor_(flavor), form_(form), context_(context) {
   trace_.id = id;
   trace_.info.trace = id;
 }
@@ -87,7 +88,7 @@ void TraceFold::add_spans(const Record& record) {
   std::vector<mlflow::StoredSpan> spans;
   spans.reserve(request->spans.size());
   for (const Span& span : request->spans) {
-    spans.push_back(mlflow::stored_span(span));
+    spans.push_back(form_ == SpanForm::of_rows ? mlflow::span_of_row(span) : mlflow::stored_span(span));
     add_resource(request->resources[span.resource], !span.parent_id);
   }
   mlflow::merge_spans(otlp_, std::move(spans));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,11 +37,15 @@ struct LocalTrace {
   [[nodiscard]] bool exists() const { return !deleted && (started || has_spans); }
 };
 
+// As what a reader takes them: experiment storage or a server, or rows of a Unity Catalog table.
+enum class SpanForm : std::uint8_t { stored, of_rows };
+
 // Folds records of one trace. Not for more than one thread.
 class TraceFold {
  public:
   // `context` fills what plain OpenTelemetry leaves open, as delivery does; `flavor` says as whose server.
-  TraceFold(const TraceId& id, mlflow::Flavor flavor, const mlflow::Defaults& context);
+  TraceFold(const TraceId& id, mlflow::Flavor flavor, const mlflow::Defaults& context,
+            SpanForm form = SpanForm::stored);
 
   // What a far side has: a TraceInfo object and its spans. Before any record. Errors: invalid_input.
   Result<> begin_with(std::string_view trace_info, std::vector<mlflow::StoredSpan> spans);
@@ -57,6 +62,7 @@ class TraceFold {
   void derive(bool by_otlp);
 
   const mlflow::Flavor flavor_;
+  const SpanForm form_;
   const mlflow::Defaults& context_;
   LocalTrace trace_;
   std::vector<mlflow::StoredSpan> otlp_, file_;

@@ -4,6 +4,7 @@
 
 #include "ingest/mlflow_api/local_trace.hpp"
 #include "ingest/mlflow_api/trace_json.hpp"
+#include "model/json_text.hpp"
 #include "model/mlflow_json.hpp"
 #include "tests/unit/ingest/doors.hpp"
 
@@ -142,6 +143,30 @@ TEST(LocalTrace, OfASpanThatCameBothWaysTheOtlpCopyWins) {
     ASSERT_EQ(trace.spans.size(), 1U);
     EXPECT_EQ(trace.spans[0].name, "by otlp");
   }
+}
+
+TEST(LocalTrace, OfATableHasTextsAsTheirSpansHaveThem) {
+  const auto text = [](const std::string& key, const std::string& value) {
+    return R"({"key":")" + key + R"(","value":{"stringValue":)" + quoted_json(value) + "}}";
+  };
+  const Record own = spans(resource_json(
+      "",
+      R"({"traceId":")" + std::string(kTrace) +
+          R"(","spanId":"b7ad6b7169203331","name":"n","startTimeUnixNano":"5","endTimeUnixNano":"6","attributes":[)" +
+          text("object", R"({"a":[1]})") + ',' + text("quoted", R"("q")") + ',' +
+          text("mlflow.spanType", R"("TOOL")") + "]}"));
+  const auto read = [&own](ingest::SpanForm form) {
+    TraceFold fold(kId, mlflow::Flavor::databricks, {}, form);
+    fold.add(own);
+    return fold.finish().spans.at(0);
+  };
+  const auto row = read(ingest::SpanForm::of_rows);
+  EXPECT_EQ(*row.find("object"), R"("{\"a\":[1]}")");
+  EXPECT_EQ(*row.find("quoted"), R"("\"q\"")");
+  EXPECT_EQ(*row.find("mlflow.spanType"), R"("TOOL")") << "it has a meaning";
+  const auto stored = read(ingest::SpanForm::stored);
+  EXPECT_EQ(*stored.find("object"), R"({"a":[1]})");
+  EXPECT_EQ(*stored.find("quoted"), R"("q")");
 }
 
 TEST(LocalTrace, IsPutOnTopOfWhatTheFarSideHas) {
