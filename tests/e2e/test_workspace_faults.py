@@ -160,7 +160,9 @@ def test_rejected_traces_take_no_neighbours_along(start, workspace, admin, stora
     sent |= send(d)
     assert_all_there_once(d, workspace, sent, storage, dead=2)
     letters = wait_until(d.dead_letters, "the dead letter")
-    assert {letter["trace_id"] for letter in letters} == {trace} and sum(letter["spans"] for letter in letters) == 2
+    assert sum(letter["spans"] for letter in letters) == 2
+    if storage.says_which:
+        assert {letter["trace_id"] for letter in letters} == {trace}
     assert all("rejected" in letter["reason"] for letter in letters), letters
 
 

@@ -36,6 +36,7 @@ class ExperimentStorage:
     answering = (LOOK_UP, START_TRACE, CREDENTIALS)  # with something of which there is no doubt
     main = info = START_TRACE  # the first of a trace
     letters = 1  # of a trace of three spans that is refused: for the whole trace
+    says_which = True
 
     def prepare(self, workspace, experiment):
         """The daemon creates it."""
@@ -54,6 +55,7 @@ class UnityCatalog:
     answering = (LOOK_UP, info)
     main = spans
     letters = 3  # each of its spans
+    says_which = False  # of traces that shared a request: how many spans were refused, not whose
 
     def prepare(self, workspace, experiment):
         link(workspace, create(workspace, experiment))
