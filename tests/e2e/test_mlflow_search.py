@@ -101,6 +101,7 @@ def test_before_a_real_server_each_trace_is_found_once_before_and_after_it_is_th
 
 @pytest.mark.parametrize("long_running", [True, False])
 def test_before_the_workspace_a_search_that_lags_hides_nothing(daemon, workspace, long_running):
+    accounts.forget_far_sides()  # a deleted trace is delivered and not there
     workspace.state.config |= {"search_lag_s": 5, "search_pending_polls": 1, "v4_search_experiments": long_running}
     d = daemon(destinations=[{"name": "far", "kind": "databricks", "url": workspace.url, "token": "x",
                               "experiment": "/Shared/app", "from": "oldest", "assemble": {"quiet": "100ms"}}])
@@ -108,7 +109,6 @@ def test_before_the_workspace_a_search_that_lags_hides_nothing(daemon, workspace
     check(out)
     d.sent.acknowledged += SPANS
     d.wait_until_settled("far")
-    accounts.forget_far_sides()  # a deleted trace is delivered and not there
     told = search(d, experiment_id(d, "/Shared/app")).json()["traces"]
     assert {t["client_request_id"]: t["trace_id"] for t in told} == out["trace_ids"]
 
