@@ -1,5 +1,7 @@
 """The container image: what is in it, and how it behaves beside an app."""
+import contextlib
 import json
+import multiprocessing
 import os
 import pathlib
 import re
@@ -7,7 +9,10 @@ import shutil
 import subprocess
 
 import pytest
-from beside import PROGRAMS, acknowledged, need, run_app, wait_until_all_are_stored
+import guide
+import guide_app
+import reading
+from beside import PROGRAMS, acknowledged, need, run_app, stored, wait_until_all_are_stored
 from composition import Composition
 from container import Container, Image
 from daemon import BINARY
@@ -66,6 +71,27 @@ def test_the_guides_variables_are_enough_without_a_volume(certified, sidecar, po
     experiment = next(iter(workspace.state.experiments.values()))
     assert experiment["name"] == "/Shared/production-genai-app"
     assert {info["tags"]["app_version"] for info in workspace.state.traces.values()} == {"1.0.0"}
+
+
+def test_the_flow_of_the_guide_works_beside_it(certified, sidecar, trusting, pod, scratch):
+    """What `docker run -e …` gave the app is the sidecar's now; the app is told its address."""
+    workspace = certified("x")
+    one = sidecar(**guided(trusting, workspace))
+    one.wait_until_healthy()
+    experiment = GUIDE["MLFLOW_EXPERIMENT_NAME"]
+    with pod.network():
+        app = guide.App(until_whole=True, context=multiprocessing.get_context("spawn"),
+                        MLFLOW_TRACKING_URI="http://127.0.0.1:4318", MLFLOW_EXPERIMENT_NAME=experiment)
+    with contextlib.closing(app):
+        app.half()
+        calls = app.finish()
+    guide.check(calls, "beside the image", experiment)
+    wait_until(lambda: len(stored(workspace)) == guide_app.TRACES, lambda: one.log(), 60, every=0.2)
+    with pod.network(), reading.client("databricks", DATABRICKS_HOST=workspace.url, DATABRICKS_TOKEN="x",
+                                       REQUESTS_CA_BUNDLE=str(scratch / "trust/ca.pem")) as c:
+        wait_until(lambda: workspace.state.assessments, lambda: one.log(), 60, every=0.2)
+        guide.check_far_side(c, c.get_experiment_by_name(experiment).experiment_id)
+    assert one.stop() == 0, one.log()
 
 
 def test_a_volume_without_a_name_is_warned_of(image, sidecar, scratch):
