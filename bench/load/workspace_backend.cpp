@@ -42,7 +42,7 @@ class WorkspaceBackend final : public Backend {
       return credentials(request, trace);
     if (path.starts_with("/storage/")) return upload(path.substr(9), request.body);
     if (path == "/api/2.0/otel/v1/traces") return spans(request);
-    if (path.starts_with("/api/4.0/mlflow/traces/") && path.ends_with("/info")) return table_info();
+    if (path.starts_with("/api/4.0/mlflow/traces/") && path.ends_with("/info")) return table_info(path);
     if (path.starts_with("/api/2.0/mlflow/experiments/get")) return experiment();
     ++others_;
     return refusal(404, "ENDPOINT_NOT_FOUND");
@@ -118,9 +118,11 @@ class WorkspaceBackend final : public Backend {
     return {200, "application/x-protobuf", ""};
   }
 
-  Answer table_info() {
+  // As the workspace does, with the trace it was told.
+  Answer table_info(std::string_view path) {
     ++infos_;
-    return {200, "application/json", "{}"};
+    path.remove_suffix(std::string_view("/info").size());
+    return {200, "application/json", fmt::format(R"({{"trace_id":"{}"}})", path.substr(path.rfind('/') + 1))};
   }
 
   Answer experiment() {
