@@ -20,11 +20,6 @@ constexpr std::size_t kMaxBytesBack = 64U << 20;
 constexpr int kLaggardsAtOnce = 256;
 constexpr std::chrono::seconds kPatience{5};  // a trace that is due sooner is no laggard
 
-Assembler::Time steady_time_of(std::int64_t received_ns) {
-  const std::int64_t age = std::max<std::int64_t>(0, unix_now_ns() - received_ns);
-  return std::chrono::steady_clock::now() - std::chrono::nanoseconds(age);
-}
-
 }  // namespace
 
 TraceParking::TraceParking(const TrackContext& context, spool::Cursor& cursor)

@@ -39,12 +39,6 @@ constexpr milliseconds kAfterError{1000};
 constexpr milliseconds kNotReady{50};
 constexpr int kMaxNotReady = 64;
 
-// When something was received, on the clock that does not jump.
-Time steady_time_of(std::int64_t received_ns) {
-  const std::int64_t age = std::max<std::int64_t>(0, unix_now_ns() - received_ns);
-  return Clock::now() - std::chrono::nanoseconds(age);
-}
-
 void rethrow(const std::exception_ptr& error) {
   if (error) std::rethrow_exception(error);
 }
