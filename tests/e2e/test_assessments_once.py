@@ -50,17 +50,23 @@ def there(workspace, trace):
     return by_name
 
 
+def with_a_trace(daemon, workspace):
+    """A daemon before the workspace, and the trace that it was given."""
+    d = daemon(destinations=[{"name": "workspace", "kind": "databricks", "url": workspace.url, "token": "x",
+                              "experiment": EXPERIMENT, "assemble": {"quiet": "20ms"}}])
+    r = wire.request(["root"])
+    trace = wire.spans_of(r)[0].trace_id.hex()
+    assert d.post(r.SerializeToString())[0] == 200
+    return d, trace
+
+
 @pytest.mark.parametrize("ids, replay", [("caller", 409), ("caller", 500), ("server", 409)])
 def test_what_is_said_of_a_trace_is_there_once_whoever_makes_the_ids(daemon, workspace, storage, ids, replay):
     admin = Admin(workspace)
     admin.config(assessment_ids=ids, assessment_replay_status=replay)
     admin.faults({"match": CREATE, "count": 2, "drop": "after"}, {"match": CREATE, "count": 1, "status": 500, "process": True},
                  {"match": CREATE, "count": 1, "status": 503})
-    d = daemon(destinations=[{"name": "workspace", "kind": "databricks", "url": workspace.url, "token": "x",
-                              "experiment": EXPERIMENT, "assemble": {"quiet": "20ms"}}])
-    r = wire.request(["root"])
-    trace = wire.spans_of(r)[0].trace_id.hex()
-    assert d.post(r.SerializeToString())[0] == 200
+    d, trace = with_a_trace(daemon, workspace)
     client = Client(d, trace)
     good = client.create("good", True)
     client.create("better", 1, overrides=good, rationale="on reflection")
@@ -88,11 +94,7 @@ def test_a_kill_before_the_answer_makes_no_second_one(daemon, workspace, storage
     admin.config(assessment_ids=ids)
     # It is done, and we do not hear of it before the kill.
     admin.faults({"match": CREATE, "count": -1, "delay_s": 0.2, "drop": "after"})
-    d = daemon(destinations=[{"name": "workspace", "kind": "databricks", "url": workspace.url, "token": "x",
-                              "experiment": EXPERIMENT, "assemble": {"quiet": "20ms"}}])
-    r = wire.request(["root"])
-    trace = wire.spans_of(r)[0].trace_id.hex()
-    assert d.post(r.SerializeToString())[0] == 200
+    d, trace = with_a_trace(daemon, workspace)
     client = Client(d, trace)
     good = client.create("good", True)
     wait_until(lambda: there(workspace, trace), "it is there", every=0.001)
