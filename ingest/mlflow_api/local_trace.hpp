@@ -46,6 +46,8 @@ class TraceFold {
   // `context` fills what plain OpenTelemetry leaves open, as delivery does; `flavor` says as whose server.
   TraceFold(const TraceId& id, mlflow::Flavor flavor, const mlflow::Defaults& context,
             SpanForm form = SpanForm::stored);
+  TraceFold(const TraceId& id, mlflow::Flavor flavor, const mlflow::Defaults&& context,
+            SpanForm form = SpanForm::stored) = delete;  // `context` is not copied
 
   // What a far side has: a TraceInfo object and its spans. Before any record. Errors: invalid_input.
   Result<> begin_with(std::string_view trace_info, std::vector<mlflow::StoredSpan> spans);

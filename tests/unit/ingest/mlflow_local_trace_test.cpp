@@ -155,8 +155,9 @@ TEST(LocalTrace, OfATableHasTextsAsTheirSpansHaveThem) {
           R"(","spanId":"b7ad6b7169203331","name":"n","startTimeUnixNano":"5","endTimeUnixNano":"6","attributes":[)" +
           text("object", R"({"a":[1]})") + ',' + text("quoted", R"("q")") + ',' +
           text("mlflow.spanType", R"("TOOL")") + "]}"));
-  const auto read = [&own](ingest::SpanForm form) {
-    TraceFold fold(kId, mlflow::Flavor::databricks, {}, form);
+  const mlflow::Defaults none;
+  const auto read = [&](ingest::SpanForm form) {
+    TraceFold fold(kId, mlflow::Flavor::databricks, none, form);
     fold.add(own);
     return fold.finish().spans.at(0);
   };
@@ -170,7 +171,8 @@ TEST(LocalTrace, OfATableHasTextsAsTheirSpansHaveThem) {
 }
 
 TEST(LocalTrace, IsPutOnTopOfWhatTheFarSideHas) {
-  TraceFold fold(kId, mlflow::Flavor::open_source, {});
+  const mlflow::Defaults none;
+  TraceFold fold(kId, mlflow::Flavor::open_source, none);
   const auto there =
       R"({"trace_id":"tr-)" + std::string(kTrace) +
       R"(","state":"OK","tags":{"a":"old","b":"there"},"assessments":[{"assessment_id":"a-1"}]})";
