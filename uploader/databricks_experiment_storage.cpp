@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
@@ -149,7 +150,14 @@ asio::awaitable<Verdict> ExperimentStorageDelivery::put(Upload& upload, std::str
     const std::size_t bytes = body.size();
     Verdict verdict = co_await put_once(upload, std::move(body));
     if (verdict.action != Action::halve) co_return verdict;
-    if (!upload.fitting.shrink(upload.gathered, upload.ours, bytes, verdict)) {
+    const auto shrunk = upload.fitting.shrink(upload.gathered, upload.ours, bytes, verdict);
+    if (!shrunk) {
+      spdlog::error("destination {}: trace {}: {}", context_.settings.name, upload.gathered.trace.id.hex(),
+                    shrunk.error().sentence);
+      upload.later = true;
+      co_return of(Action::stopped);
+    }
+    if (!*shrunk) {
       verdict.action = Action::split;
       co_return verdict;
     }

@@ -98,7 +98,7 @@ struct ExperimentStorageDelivery::Upload {
   std::size_t missing = 0;     // of ours and of what we have seen there, in the file
   std::string announcement{};  // what our tag says, once announced
   std::string others{};        // what theirs said after that
-  bool later = false;          // it is another's turn
+  bool later = false;          // it is another's turn, or the spool cannot be read now
 };
 
 }  // namespace spanferry::uploader

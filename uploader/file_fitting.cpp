@@ -7,34 +7,31 @@
 #include "model/cut.hpp"
 #include "model/mlflow_json.hpp"
 #include "model/otlp_scan.hpp"
+#include "uploader/part_payload.hpp"
 
 namespace spanferry::uploader {
 namespace {
 
-std::shared_ptr<const std::string> payload_of(spool::Spool& spool, const TracePart& part) {
-  if (part.parked) return part.parked->payload;
-  auto record = spool.get(part.seq);
-  return record && *record ? (*record)->payload : nullptr;
-}
-
 // The copies of a span among what is not settled yet, as one OTLP request.
-void find_copies(spool::Spool& spool, const GatheredTrace& gathered, RefusedSpans& refused) {
+Result<> find_copies(spool::Spool& spool, const GatheredTrace& gathered, RefusedSpans& refused) {
   for (const TracePart& part : gathered.parts) {
     if (part.settled || !part.holds_spans()) continue;
-    const auto payload = payload_of(spool, part);
-    if (!payload) continue;
-    refused.payload += filter_traces_request(*payload, [&](const TraceId& trace, const SpanId& span) {
+    const auto payload = part_payload(spool, gathered.trace.id, part);
+    if (!payload) return std::unexpected(payload.error());
+    if (*payload == nullptr) continue;
+    refused.payload += filter_traces_request(**payload, [&](const TraceId& trace, const SpanId& span) {
       const bool is_it = trace == gathered.trace.id && span == refused.span;
       refused.spans += is_it ? 1 : 0;
       return is_it;
     });
   }
+  return {};
 }
 
 }  // namespace
 
-bool FileFitting::shrink(GatheredTrace& gathered, std::vector<mlflow::StoredSpan>& ours, std::size_t bytes,
-                         const Verdict& refusal) {
+Result<bool> FileFitting::shrink(GatheredTrace& gathered, std::vector<mlflow::StoredSpan>& ours,
+                                 std::size_t bytes, const Verdict& refusal) {
   if (context_.settings.when_too_large == WhenTooLarge::truncate && truncate(gathered, ours, bytes / 2))
     return true;
   std::vector<mlflow::StoredSpan>& spans = gathered.trace.spans;
@@ -50,7 +47,8 @@ bool FileFitting::shrink(GatheredTrace& gathered, std::vector<mlflow::StoredSpan
     const SpanId& span = spans[order[n]].span_id;
     gone += sizes[order[n]];
     go.insert(span);
-    leave_out(gathered, span, sizes[order[n]], refusal);
+    if (const auto left = leave_out(gathered, span, sizes[order[n]], refusal); !left)
+      return std::unexpected(left.error());
   }
   if (go.empty()) return false;
   const auto goes = [&go](const mlflow::StoredSpan& span) { return go.contains(span.span_id); };
@@ -72,16 +70,17 @@ bool FileFitting::truncate(GatheredTrace& gathered, std::vector<mlflow::StoredSp
   return !cut.empty();
 }
 
-void FileFitting::leave_out(const GatheredTrace& gathered, const SpanId& span, std::size_t bytes,
-                            const Verdict& refusal) {
+Result<> FileFitting::leave_out(const GatheredTrace& gathered, const SpanId& span, std::size_t bytes,
+                                const Verdict& refusal) {
   truncated_.erase(span);
   RefusedSpans refused{span, 0, refusal, {}};
   refused.verdict.reason =
       fmt::format("a span of {} bytes is too large for the far side: {}", bytes, refusal.reason);
   refused.verdict.response = {};
-  find_copies(context_.spool, gathered, refused);
+  if (const auto found = find_copies(context_.spool, gathered, refused); !found) return found;
   // Of what was settled before, a dead letter was made then.
   if (refused.spans > 0) refused_.push_back(std::move(refused));
+  return {};
 }
 
 std::vector<RefusedSpans> FileFitting::delivered() {

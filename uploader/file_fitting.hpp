@@ -18,17 +18,18 @@ class FileFitting {
   explicit FileFitting(const TrackContext& context) : context_(context) {}
 
   // Makes what `gathered` holds smaller, after a file of `bytes` was refused for its size. `ours`: the same
-  // spans kept apart, changed alike; may be empty. False: there is nothing left that could go.
-  bool shrink(GatheredTrace& gathered, std::vector<mlflow::StoredSpan>& ours, std::size_t bytes,
-              const Verdict& refusal);
+  // spans kept apart, changed alike; may be empty. False: there is nothing left that could go. Errors: of the
+  // spool; the trace is to be gathered anew then.
+  Result<bool> shrink(GatheredTrace& gathered, std::vector<mlflow::StoredSpan>& ours, std::size_t bytes,
+                      const Verdict& refusal);
 
   // The trace is delivered: counts what was done to it. Returns the spans that it lacks.
   std::vector<RefusedSpans> delivered();
 
  private:
   bool truncate(GatheredTrace& gathered, std::vector<mlflow::StoredSpan>& ours, std::size_t excess);
-  void leave_out(const GatheredTrace& gathered, const SpanId& span, std::size_t bytes,
-                 const Verdict& refusal);
+  Result<> leave_out(const GatheredTrace& gathered, const SpanId& span, std::size_t bytes,
+                     const Verdict& refusal);
 
   const TrackContext context_;
   std::unordered_set<SpanId> truncated_;

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "model/otlp_scan.hpp"
-
 namespace spanferry::uploader {
 namespace {
 
@@ -107,24 +105,6 @@ Result<std::optional<GatheredTrace>> TraceGatherer::gather(const TraceId& trace,
     gathering.add(std::move(part), (*record)->request, found->second);
   }
   return gathering.finish(parts);
-}
-
-std::string TraceGatherer::request_of(const TraceId& trace, const std::vector<TracePart>& parts) {
-  std::string request;
-  for (const TracePart& part : parts) {
-    if (part.settled || part.header.kind != RecordKind::spans) continue;
-    if (const auto payload = payload_of(trace, part)) request += *payload;
-  }
-  return request;
-}
-
-std::shared_ptr<const std::string> TraceGatherer::payload_of(const TraceId& trace, const TracePart& part) {
-  if (part.parked) return part.parked->payload;
-  const auto record = spool_.get(part.seq);
-  if (!record || !*record) return nullptr;
-  if (part.header.kind != RecordKind::spans) return (*record)->payload;
-  return std::make_shared<const std::string>(filter_traces_request(
-      *(*record)->payload, [&trace](const TraceId& id, const SpanId&) { return id == trace; }));
 }
 
 }  // namespace spanferry::uploader

@@ -24,11 +24,6 @@ class TraceGatherer {
   // `*parts` then, without spans).
   Result<std::optional<GatheredTrace>> gather(const TraceId& trace, std::optional<TraceMark> mark,
                                               std::vector<TracePart>* parts);
-  // The trace's spans of those parts that are not settled, as one OTLP request: for a dead letter.
-  std::string request_of(const TraceId& trace, const std::vector<TracePart>& parts);
-  // What of that part is of the trace: spans as an OTLP request, of other kinds the whole payload. Null: it
-  // is not there any more.
-  std::shared_ptr<const std::string> payload_of(const TraceId& trace, const TracePart& part);
   // Nothing is waiting: gives back the memory of records kept decoded.
   void forget() {
     kept_.clear();

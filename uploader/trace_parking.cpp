@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "model/clock.hpp"
-#include "model/otlp_scan.hpp"
 #include "uploader/loose_writes.hpp"
+#include "uploader/part_payload.hpp"
 #include "uploader/trace_headings.hpp"
 
 namespace spanferry::uploader {
@@ -109,29 +109,23 @@ void TraceParking::set_dead(const spool::Parked& part, std::string_view reason) 
   cursor_.settle_parked(std::move(all));
 }
 
-std::string TraceParking::payload_of(const TraceId& trace, Seq seq) const {
-  const auto record = context_.spool.get(seq);
-  if (!record || !*record) return {};
-  if ((*record)->header.kind != RecordKind::spans) return *(*record)->payload;
-  return filter_traces_request(*(*record)->payload,
-                               [&trace](const TraceId& id, const SpanId&) { return id == trace; });
-}
-
-void TraceParking::set_aside(const GatheredTrace& trace) {
+Result<> TraceParking::set_aside(const GatheredTrace& trace) {
   std::vector<Settled> settled;
   for (const TracePart& part : trace.parts) {
     if (part.settled || part.parked) continue;
     Settled one{part.seq, part.header.span_count, part.header.trace_count, trace.trace.id, {}, {}, {}};
-    auto payload = std::make_shared<const std::string>(payload_of(trace.trace.id, part.seq));
-    if (payload->empty()) {
+    auto payload = part_payload(context_.spool, trace.trace.id, part);
+    if (!payload) return std::unexpected(payload.error());
+    if (*payload == nullptr) {
       one.counts[Outcome::lost] = part.spans;  // damaged since it was gathered
     } else {
       one.parked.push_back(spool::parked_part({part.seq, part.header, nullptr}, trace.trace.id, part.spans,
-                                              std::move(payload)));
+                                              *std::move(payload)));
     }
     settled.push_back(std::move(one));
   }
   if (!settled.empty()) cursor_.settle(std::move(settled));
+  return {};
 }
 
 void TraceParking::walked(Seq next, std::size_t bytes) {
@@ -162,8 +156,7 @@ Result<bool> TraceParking::park_laggards(const Assembler& assembler, Seq next, T
       const RecordHeader& header = (*record)->header;
       Settled one{seq, header.span_count, header.trace_count, heading.trace, {}, {}, {}};
       one.parked.push_back(
-          spool::parked_part(**record, heading.trace, heading.spans,
-                             std::make_shared<const std::string>(payload_of(heading.trace, seq))));
+          spool::parked_part(**record, heading.trace, heading.spans, part_payload(**record, heading.trace)));
       settled.push_back(std::move(one));
     }
     if (settled.empty()) break;

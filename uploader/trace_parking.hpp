@@ -31,8 +31,9 @@ class TraceParking {
   // What of that trace is parked and may be tried, after it was under way.
   void note_again(Assembler& assembler, const TraceId& trace);
 
-  // Parks what of the trace is in the log and not settled; the rest stays where it is.
-  void set_aside(const GatheredTrace& trace);
+  // Parks what of the trace is in the log and not settled; the rest stays where it is. Errors: of the spool;
+  // nothing is settled then, and it may be asked for again.
+  Result<> set_aside(const GatheredTrace& trace);
   // A trace that stays open for long does not hold the log: where the cursor is kept back by more than
   // kMaxRecordsBack records or kMaxBytesBack, the open traces of its oldest records are parked, and stay
   // noted. `walked`: so far the track has looked. True: the cursor moved.
@@ -44,7 +45,6 @@ class TraceParking {
   void note(Assembler& assembler, const spool::Parked& part);
   [[nodiscard]] bool may_try(const Route& route);
   void set_dead(const spool::Parked& part, std::string_view reason);
-  [[nodiscard]] std::string payload_of(const TraceId& trace, Seq seq) const;
 
   const TrackContext context_;
   spool::Cursor& cursor_;

@@ -7,11 +7,12 @@
 #include <spdlog/spdlog.h>
 
 #include "model/clock.hpp"
+#include "uploader/part_payload.hpp"
 
 namespace spanferry::uploader {
-TraceSettling::TraceSettling(const TrackContext& context, spool::Cursor& cursor, TraceGatherer& gatherer,
-                             bool spans_are_ours)
-    : context_(context), cursor_(cursor), gatherer_(gatherer), spans_are_ours_(spans_are_ours) {}
+
+TraceSettling::TraceSettling(const TrackContext& context, spool::Cursor& cursor, bool spans_are_ours)
+    : context_(context), cursor_(cursor), spans_are_ours_(spans_are_ours) {}
 
 void TraceSettling::add(Settlement& settlement, const TraceId& trace, const TracePart& part,
                         const SpanCounts& counts, std::vector<spool::DeadLetter> dead) {
@@ -30,34 +31,46 @@ void TraceSettling::settle(Settlement settlement) {
 }
 
 // True: it was in the log, and is parked now.
-bool TraceSettling::park(Settlement& settlement, const TraceId& trace, const TracePart& part) {
+Result<bool> TraceSettling::park(Settlement& settlement, const TraceId& trace, const TracePart& part) {
   if (part.parked) return false;
-  const auto payload = gatherer_.payload_of(trace, part);
+  auto payload = part_payload(context_.spool, trace, part);
+  if (!payload) return std::unexpected(payload.error());
   add(settlement, trace, part, {}, {});
   spool::Settled& settled = settlement.in_log.back();
-  if (payload == nullptr) {
+  if (*payload == nullptr) {
     settled.counts[Outcome::lost] = part.spans;  // damaged since it was gathered
   } else {
     settled.parked.push_back(
-        spool::parked_part({part.seq, part.header, nullptr}, trace, part.spans, payload));
+        spool::parked_part({part.seq, part.header, nullptr}, trace, part.spans, *std::move(payload)));
   }
   return true;
 }
 
-bool TraceSettling::settle_apart(const GatheredTrace& trace, TraceOutcome& outcome) {
+void TraceSettling::note_letters(std::size_t letters, const Verdict& verdict) {
+  context_.sender.health().note_error(verdict.reason);
+  context_.sender.health().dead_letters += letters;
+}
+
+Result<bool> TraceSettling::settle_apart(const GatheredTrace& trace, const TraceOutcome& outcome) {
   Settlement settlement;
   const TraceId& id = trace.trace.id;
   for (const RefusedPart& refused : outcome.refused_parts) {
     const TracePart& part = trace.parts[refused.part];
     if (part.settled) continue;
-    context_.sender.health().note_error(refused.verdict.reason);
-    ++context_.sender.health().dead_letters;
+    auto letter = whole_letter_of(id, part, refused.verdict);
+    if (!letter) return std::unexpected(letter.error());
     std::vector<spool::DeadLetter> dead;
-    dead.push_back(letter_of(id, part, refused.verdict));
+    dead.push_back(*std::move(letter));
     add(settlement, id, part, SpanCounts::of(Outcome::dead, part.spans), std::move(dead));
   }
   bool any = !settlement.in_log.empty() || !settlement.in_parked.empty();
-  for (const std::size_t early : outcome.early_parts) any |= park(settlement, id, trace.parts[early]);
+  for (const std::size_t early : outcome.early_parts) {
+    const auto parked = park(settlement, id, trace.parts[early]);
+    if (!parked) return parked;
+    any |= *parked;
+  }
+  for (const RefusedPart& refused : outcome.refused_parts)
+    if (!trace.parts[refused.part].settled) note_letters(1, refused.verdict);
   settle(std::move(settlement));
   return any;
 }
@@ -91,8 +104,7 @@ std::vector<spool::DeadLetter> TraceSettling::letters_of(const GatheredTrace& tr
       trace.parts, [](const TracePart& part) { return !part.settled && part.holds_spans(); });
   if (first == trace.parts.end()) return letters;
   for (RefusedSpans& refused : outcome.refused_spans) {
-    context_.sender.health().note_error(refused.verdict.reason);
-    ++context_.sender.health().dead_letters;
+    note_letters(1, refused.verdict);
     spool::DeadLetter& letter = letters.emplace_back(letter_of(trace.trace.id, *first, refused.verdict));
     letter.kind = RecordKind::spans;
     letter.span_id = refused.span;
@@ -102,41 +114,33 @@ std::vector<spool::DeadLetter> TraceSettling::letters_of(const GatheredTrace& tr
   return letters;
 }
 
-void TraceSettling::settle_refused(const TraceId& trace, const std::vector<TracePart>& parts,
-                                   const Verdict& verdict) {
-  context_.sender.health().note_error(verdict.reason);
+Result<> TraceSettling::settle_refused(const TraceId& trace, const std::vector<TracePart>& parts,
+                                       const Verdict& verdict) {
+  Settlement settlement;
+  std::size_t letters = 0;
+  for (const TracePart& part : parts) {
+    if (part.settled) continue;
+    if (!spans_are_ours_ && part.holds_spans()) {
+      add(settlement, trace, part, SpanCounts::of(Outcome::delivered, part.spans), {});
+      continue;
+    }
+    if (!part.holds_spans() && part.header.kind != RecordKind::trace_info) {
+      if (const auto parked = park(settlement, trace, part); !parked) return std::unexpected(parked.error());
+      continue;
+    }
+    auto letter = whole_letter_of(trace, part, verdict);
+    if (!letter) return std::unexpected(letter.error());
+    std::vector<spool::DeadLetter> dead;
+    dead.push_back(*std::move(letter));
+    ++letters;
+    add(settlement, trace, part, SpanCounts::of(Outcome::dead, part.spans), std::move(dead));
+  }
+  note_letters(letters, verdict);
   if (!spans_are_ours_)
     spdlog::warn("destination {}: trace {}: {}; its spans are there, its request id and tags are not",
                  context_.settings.name, trace.hex(), verdict.reason);
-  Settlement settlement;
-  // Records of spans make one letter, at the first of them.
-  const auto is_span_record = [](const TracePart& part) {
-    return !part.settled && part.header.kind == RecordKind::spans;
-  };
-  const auto first = std::ranges::find_if(parts, is_span_record);
-  for (auto part = parts.begin(); part != parts.end(); ++part) {
-    if (part->settled) continue;
-    if (!spans_are_ours_ && part->holds_spans()) {
-      add(settlement, trace, *part, SpanCounts::of(Outcome::delivered, part->spans), {});
-      continue;
-    }
-    if (!part->holds_spans() && part->header.kind != RecordKind::trace_info) {
-      park(settlement, trace, *part);
-      continue;
-    }
-    std::vector<spool::DeadLetter> dead;
-    if (part == first || part->header.kind != RecordKind::spans) {
-      dead.push_back(letter_of(trace, *part, verdict));
-      ++context_.sender.health().dead_letters;
-    }
-    if (part == first) {
-      dead.back().spans = 0;
-      for (const TracePart& one : parts) dead.back().spans += is_span_record(one) ? one.spans : 0;
-      dead.back().payload = gatherer_.request_of(trace, parts);
-    }
-    add(settlement, trace, *part, SpanCounts::of(Outcome::dead, part->spans), std::move(dead));
-  }
   settle(std::move(settlement));
+  return {};
 }
 
 void TraceSettling::settle_unreadable(const Record& record, std::string_view reason) {
@@ -152,8 +156,7 @@ void TraceSettling::settle_whole(const Record& record, const std::optional<spool
   const SpanCounts counts = SpanCounts::of(outcome, record.header.span_count);
   std::vector<spool::DeadLetter> dead;
   if (refused != nullptr) {
-    context_.sender.health().note_error(refused->reason);
-    ++context_.sender.health().dead_letters;
+    note_letters(1, *refused);
     const TracePart part{record.seq, record.header, record.header.span_count, false};
     dead.push_back(letter_of(record.header.only_trace.value_or(TraceId{}), part, *refused));
     dead.back().payload = *record.payload;
@@ -171,7 +174,7 @@ void TraceSettling::settle_whole(const Record& record, const std::optional<spool
 }
 
 spool::DeadLetter TraceSettling::letter_of(const TraceId& trace, const TracePart& part,
-                                           const Verdict& verdict) {
+                                           const Verdict& verdict) const {
   spool::DeadLetter letter;
   letter.destination = context_.settings.name;
   letter.seq = part.seq;
@@ -184,8 +187,16 @@ spool::DeadLetter TraceSettling::letter_of(const TraceId& trace, const TracePart
   letter.status = verdict.status;
   letter.reason = verdict.reason;
   letter.response_excerpt = verdict.excerpt;
-  if (part.header.kind != RecordKind::spans)
-    if (const auto payload = gatherer_.payload_of(trace, part)) letter.payload = *payload;
+  return letter;
+}
+
+Result<spool::DeadLetter> TraceSettling::whole_letter_of(const TraceId& trace, const TracePart& part,
+                                                         const Verdict& verdict) const {
+  const auto payload = part_payload(context_.spool, trace, part);
+  if (!payload) return std::unexpected(payload.error());
+  spool::DeadLetter letter = letter_of(trace, part, verdict);
+  if (*payload) letter.payload = **payload;
+  if (part.parked) letter.span_id = part.parked->key.span;  // one of several of its record
   return letter;
 }
 

@@ -55,7 +55,7 @@ class TraceTrack final : public Track {
         assembler_(context.settings.assemble, kMaxOpenTraces),
         gatherer_(context.spool, cursor),
         parking_(context, cursor),
-        settling_(context, cursor, gatherer_, spans_are_ours),
+        settling_(context, cursor, spans_are_ours),
         loose_(context, cursor, settling_, [this] { changed_.notify(); }),
         marks_(context.spool, cursor.name()),
         next_(cursor.position()),
@@ -255,8 +255,23 @@ class TraceTrack final : public Track {
     asio::co_spawn(context_.io, held ? set_aside(std::move(trace)) : deliver(std::move(trace)), rethrow);
   }
 
+  // What is to be settled and needs the spool is tried until the spool can be read: what was sent, or
+  // refused, is not to be sent once more for that. False: stopped.
+  template <class Settle>
+  asio::awaitable<bool> settle_for_sure(TraceId trace, Settle settle) {
+    for (bool first_try = true;; first_try = false) {
+      const auto settled = settle();
+      // A probe may have looked for what was not parked yet.
+      if (settled && !first_try) parking_.look();
+      if (settled) co_return true;
+      spdlog::error("destination {}: trace {}: {}; trying again", context_.settings.name, trace.hex(),
+                    settled.error().sentence);
+      if (!co_await sleeps_.sleep(kAfterError)) co_return false;
+    }
+  }
+
   asio::awaitable<void> set_aside(std::shared_ptr<GatheredTrace> trace) {
-    parking_.set_aside(*trace);
+    if (!co_await settle_for_sure(trace->trace.id, [&] { return parking_.set_aside(*trace); })) co_return;
     co_await written(context_.io, cursor_);
     assembler_.done(trace->trace.id, trace->parts.back().seq);
     ended(*trace);
@@ -278,7 +293,8 @@ class TraceTrack final : public Track {
     Verdict verdict;
     verdict.action = Action::split;
     verdict.reason = error.sentence;
-    settling_.settle_refused(id, parts, verdict);
+    if (const auto settled = settling_.settle_refused(id, parts, verdict); !settled)
+      return cannot_gather(id, settled.error(), parts);
     assembler_.done(id, parts.back().seq);
   }
 
@@ -315,11 +331,13 @@ class TraceTrack final : public Track {
         assembler_.put_back(id, Clock::now() + outcome.again_in);
         break;
       case TraceOutcome::Kind::refused:
-        settling_.settle_refused(id, trace->parts, outcome.refusal);
+        if (!co_await settle_for_sure(
+                id, [&] { return settling_.settle_refused(id, trace->parts, outcome.refusal); }))
+          co_return;
         assembler_.done(id, last);
         break;
       case TraceOutcome::Kind::delivered:
-        co_await settle_delivered(*trace, outcome);
+        if (!co_await settle_delivered(*trace, outcome)) co_return;
         assembler_.done(id, last);
         break;
     }
@@ -348,9 +366,17 @@ class TraceTrack final : public Track {
   }
 
   // What is remembered comes before what is settled: a process that finds only the former does nothing again,
-  // one that finds only the latter would not know what it has told. Dead letters come before both.
-  asio::awaitable<void> settle_delivered(const GatheredTrace& trace, TraceOutcome& outcome) {
-    if (settling_.settle_apart(trace, outcome)) co_await written(context_.io, cursor_);
+  // one that finds only the latter would not know what it has told. Dead letters come before both. False:
+  // stopped.
+  asio::awaitable<bool> settle_delivered(const GatheredTrace& trace, TraceOutcome& outcome) {
+    bool any_apart = false;
+    const auto apart = [&] {
+      const auto any = settling_.settle_apart(trace, outcome);
+      any_apart = any.value_or(false);
+      return any;
+    };
+    if (!co_await settle_for_sure(trace.trace.id, apart)) co_return false;
+    if (any_apart) co_await written(context_.io, cursor_);
     const bool letters_first = !outcome.refused_spans.empty();
     if (letters_first) settling_.settle_rest(trace, outcome);
     if (outcome.told) {
@@ -364,6 +390,7 @@ class TraceTrack final : public Track {
       co_await remember(trace.trace.id, mark);
     }
     if (!letters_first) settling_.settle_rest(trace, outcome);
+    co_return true;
   }
 
   const TrackContext context_;

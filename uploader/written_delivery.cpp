@@ -4,9 +4,11 @@
 #include <chrono>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "model/clock.hpp"
 #include "uploader/databricks_storage.hpp"
+#include "uploader/part_payload.hpp"
 #include "uploader/trace_edits.hpp"
 
 namespace spanferry::uploader {
@@ -16,6 +18,7 @@ namespace {
 
 // How long an edit waits for its trace.
 constexpr std::chrono::hours kPatience{24};
+constexpr std::chrono::milliseconds kAfterReadError{1000};
 
 bool is_too_old(const RecordHeader& header) {
   return std::chrono::nanoseconds(unix_now_ns() - header.received_ns) > kPatience;
@@ -111,12 +114,14 @@ class WrittenDelivery final : public TraceDelivery {
   }
 
   asio::awaitable<EditOutcome> put(const GatheredTrace& trace, const TracePart& part) {
-    std::shared_ptr<const std::string> payload;
-    if (part.parked) {
-      payload = part.parked->payload;
-    } else if (auto record = context_.spool.get(part.seq); record && *record) {
-      payload = (*record)->payload;
+    auto read = part_payload(context_.spool, trace.trace.id, part);
+    while (!read) {
+      spdlog::error("destination {}: trace {}: {}; trying again", context_.settings.name,
+                    trace.trace.id.hex(), read.error().sentence);
+      if (!co_await calls_.sleeps().sleep(kAfterReadError)) co_return EditOutcome{};
+      read = part_payload(context_.spool, trace.trace.id, part);
     }
+    const std::shared_ptr<const std::string> payload = *std::move(read);
     Verdict lost;
     lost.reason = "the file is damaged since it came in";
     if (payload == nullptr) co_return EditOutcome{EditOutcome::Kind::refused, std::move(lost)};

@@ -153,12 +153,14 @@ TEST_F(DatabricksTrack, ARefusedTraceIsSetAsideWholeAndItsNeighboursArrive) {
   EXPECT_EQ(settled()[Outcome::delivered], 2U);
   EXPECT_EQ(settled()[Outcome::dead], 2U);
   const auto& dead = spool.cursor_of("workspace").dead;
-  ASSERT_THAT(dead, SizeIs(1));
-  EXPECT_EQ(dead[0].trace_id, trace_of(2));
-  EXPECT_EQ(dead[0].spans, 2U);
-  EXPECT_EQ(dead[0].status, 400);
-  const auto spans = decode_traces_request(dead[0].payload);
-  EXPECT_THAT(spans->spans, SizeIs(2));
+  ASSERT_THAT(dead, SizeIs(2)) << "one for each record";
+  for (std::size_t n = 0; n < 2; ++n) {
+    EXPECT_EQ(dead[n].seq, n + 1);
+    EXPECT_EQ(dead[n].trace_id, trace_of(2));
+    EXPECT_EQ(dead[n].spans, 1U);
+    EXPECT_EQ(dead[n].status, 400);
+    EXPECT_THAT(decode_traces_request(dead[n].payload)->spans, SizeIs(1));
+  }
 }
 
 TEST_F(DatabricksTrack, AnExpiredUrlIsFetchedAnew) {

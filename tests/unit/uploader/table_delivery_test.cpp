@@ -23,6 +23,21 @@ struct TableDeliveryTest : TraceFixture {
   [[nodiscard]] std::pair<TraceId, SpanId> row(std::uint32_t trace, std::uint8_t span) const {
     return {trace_of(trace), span_id(span)};
   }
+  [[nodiscard]] MemoryCursor& cursor() { return spool.cursor_of("workspace"); }
+  // Whatever the trace holds.
+  void refuse_all() {
+    experiments.impossible = refusal(Action::split, 400);
+    experiments.table.clear();
+  }
+  void accept_all() {
+    experiments.impossible.reset();
+    experiments.table = "main.genai.app_otel_spans";
+  }
+  void try_again(std::size_t letter) {
+    cursor().take_back(letter);
+    track->records_arrived();
+    EXPECT_TRUE(run_until([this] { return cursor().parked_parts.empty(); }));
+  }
   // Nothing of it to experiment storage.
   [[nodiscard]] std::size_t calls_of_storage() const {
     return workspace.calls_of("/api/3.0/").size() + workspace.calls_of("credentials").size();
@@ -293,6 +308,39 @@ TEST_F(TableDeliveryTest, ADeadLetterThatIsTriedAgainWhileItsInfoWaitsGoesToo) {
   const std::set<std::pair<TraceId, SpanId>> there(workspace.rows.begin(), workspace.rows.end());
   EXPECT_THAT(there, UnorderedElementsAre(row(1, 1), row(1, 2)));
   EXPECT_EQ(settled()[Outcome::delivered], 2U);
+}
+
+TEST_F(TableDeliveryTest, ALetterWaitsUntilTheSpoolCanBeRead) {
+  refuse_all();
+  append({trace_span(1, 1, 0)});
+  spool.fails_after_reads = 1;  // it is gathered, and then cannot be had
+  start();
+  ASSERT_TRUE(run_until([this] { return spool.failed_reads > 0; }));
+  EXPECT_EQ(cursor().position(), 1U);
+  EXPECT_THAT(cursor().dead, SizeIs(0));
+  spool.fails_after_reads.reset();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(cursor().dead, SizeIs(1));
+  EXPECT_THAT(decode_traces_request(cursor().dead[0].payload)->spans, SizeIs(1));
+}
+
+TEST_F(TableDeliveryTest, WhatIsToBeParkedWaitsUntilTheSpoolCanBeRead) {
+  workspace.intervene = [this](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what != kSpans) return std::nullopt;
+    // It is looked up anew, and only then set aside.
+    if (workspace.calls_of(kSpans).size() == 3) spool.fails_after_reads = 0;
+    return refusal(Action::not_found, 404);
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until([this] { return spool.failed_reads > 0; }));
+  EXPECT_EQ(cursor().position(), 1U);
+  spool.fails_after_reads.reset();
+  workspace.intervene = nullptr;
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.empty(); }));
+  EXPECT_THAT(workspace.rows, SizeIs(1));
+  EXPECT_EQ(settled()[Outcome::lost], 0U);
 }
 
 TEST_F(TableDeliveryTest, WhatTheSpoolCannotGiveIsNotDeliveredYet) {
