@@ -26,8 +26,8 @@ struct TableDelivery::Sending {
   const mlflow::TableLocation& location;
   TraceMark mark;
   mlflow::TraceInfo info{};
+  UnsentRows::Found unsent{};
   std::vector<RefusedSpans> refused{};
-  std::vector<RefusedPart> refused_parts{};
 
   // The track remembers that.
   [[nodiscard]] bool info_was_told() const {
@@ -36,6 +36,11 @@ struct TableDelivery::Sending {
   // What its client told has tags of its own, also where the trace was told by its spans before.
   [[nodiscard]] bool tags_were_told() const {
     return gathered.writes.info ? gathered.mark && gathered.mark->info_sent : info_was_told();
+  }
+  void all_went() {
+    mark.last = std::max(mark.last, gathered.parts.back().seq);
+    mark.left_out = unsent.left_out;
+    mark.aside = unsent.aside;
   }
 };
 
@@ -72,23 +77,21 @@ asio::awaitable<std::expected<TraceOutcome, Verdict>> TableDelivery::deliver_tra
   sending.info = mlflow::trace_info(gathered.trace, mlflow::Flavor::databricks, context_.context);
   auto unsent = unsent_.of(gathered, sending.mark, metadata_of(sending), location);
   if (!unsent) co_return spool_failed(gathered, unsent.error());
-  sending.refused_parts = std::move(unsent->refused);
-  const std::uint64_t unsettled = unsent->unsettled;
-  Verdict verdict = co_await send_spans(sending, *std::move(unsent));
+  sending.unsent = *std::move(unsent);
+  Verdict verdict = co_await send_spans(sending);
   if (verdict.action == Action::not_found) co_return std::unexpected(std::move(verdict));
   if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
   TraceOutcome outcome{TraceOutcome::Kind::delivered, {}, true, sending.mark.spans, sending.info_was_told()};
   outcome.refused_spans = std::move(sending.refused);
-  outcome.refused_parts = std::move(sending.refused_parts);
+  outcome.refused_parts = std::move(sending.unsent.refused);
   // Nobody tells about a trace in such a table, so that nothing is left to wait for.
   if (location.path.empty()) outcome.has_root |= gathered.trace.root() != nullptr;
   verdict = co_await send_info(sending, outcome);
-  if (verdict.action == Action::held) co_await remember_held(sending, unsettled);
+  if (verdict.action == Action::held) co_await remember_waiting(sending);
   if (verdict.action != Action::done) co_return TraceOutcome::of(std::move(verdict));
-  co_await remember_held(sending, 0);
   // Its spans follow to where it was told, though none has come yet.
   if (outcome.info_sent && sending.mark.last == 0) {
-    sending.mark.last = gathered.parts.back().seq;
+    sending.all_went();
     co_await remember(gathered.trace.id, sending.mark);
   }
   ++context_.sender.health().delivered_traces;
@@ -110,30 +113,33 @@ const mlflow::TableSpans::Metadata& TableDelivery::metadata_of(const Sending& se
   return own ? own->metadata : sending.info.metadata;
 }
 
-asio::awaitable<Verdict> TableDelivery::send_spans(Sending& sending, UnsentRows::Found unsent) {
+asio::awaitable<Verdict> TableDelivery::send_spans(Sending& sending) {
   Verdict verdict;
   verdict.action = Action::done;
+  TraceMark& mark = sending.mark;
+  const auto& copies = sending.unsent.copies;
+  std::erase_if(mark.refused, [&copies](const SpanId& span) { return copies.contains(span); });
   std::uint64_t unknown = 0;  // refused, and nobody says which
-  for (TableRows& rows : unsent.requests) {
-    sending.mark.spans += rows.spans;
+  for (TableRows& rows : sending.unsent.requests) {
+    mark.spans += rows.spans;
     TableAnswer answer = co_await requests_.send(sending.location.spans_table, std::move(rows));
     verdict = std::move(answer.verdict);
     if (verdict.action != Action::done) co_return verdict;
     for (RefusedSpans& refused : answer.refused) {
-      sending.mark.spans -= std::min(sending.mark.spans, refused.spans);
+      mark.spans -= std::min(mark.spans, refused.spans);
       if (refused.span.is_zero() && unknown++ > 0) {
         // One letter for all of whom nothing is known: there is nothing in it that could be sent again.
         std::ranges::find_if(sending.refused, &SpanId::is_zero, &RefusedSpans::span)->spans += refused.spans;
         continue;
       }
-      if (const auto copies = unsent.copies.find(refused.span); copies != unsent.copies.end())
-        refused.spans = copies->second;
+      if (!refused.span.is_zero()) mark.refused.push_back(refused.span);
+      if (const auto known = copies.find(refused.span); known != copies.end()) refused.spans = known->second;
       sending.refused.push_back(std::move(refused));
     }
   }
-  if (unsent.requests.empty()) co_return verdict;
-  sending.mark.last = std::max(sending.mark.last, sending.gathered.parts.back().seq);
-  co_await remember(sending.gathered.trace.id, sending.mark);
+  if (copies.empty()) co_return verdict;
+  sending.all_went();
+  co_await remember(sending.gathered.trace.id, mark);
   co_return verdict;
 }
 
@@ -167,8 +173,10 @@ asio::awaitable<Verdict> TableDelivery::send_info(Sending& sending, TraceOutcome
   request.body.push_back(std::make_shared<const std::string>(*std::move(body)));
   request.timeout = context_.settings.timeout;
   Verdict verdict = co_await calls_.send(Surface::databricks_api, std::move(request));
-  // What waits goes as a whole, and of spans that the table refused there would be no letter then.
-  const bool may_wait = outcome.refused_spans.empty() && outcome.refused_parts.empty();
+  // What waits goes as a whole. A span that the table refused is tried again with it; of those that nobody
+  // can name there would be no letter then.
+  const bool may_wait = outcome.refused_parts.empty() &&
+                        std::ranges::none_of(outcome.refused_spans, &SpanId::is_zero, &RefusedSpans::span);
   if (verdict.action == Action::stopped || (verdict.action == Action::held && may_wait)) co_return verdict;
   if (verdict.action == Action::done || verdict.action == Action::exists) {
     outcome.has_root = true;
@@ -186,10 +194,13 @@ asio::awaitable<Verdict> TableDelivery::send_info(Sending& sending, TraceOutcome
   co_return done;
 }
 
-asio::awaitable<void> TableDelivery::remember_held(Sending& sending, std::uint64_t spans) {
-  if (sending.mark.held_spans == spans) co_return;
-  sending.mark.held_spans = spans;
-  co_await remember(sending.gathered.trace.id, sending.mark);
+// What is in the log of it is about to be parked, though its spans are there.
+asio::awaitable<void> TableDelivery::remember_waiting(Sending& sending) {
+  auto& aside = sending.mark.aside;
+  const std::size_t known = aside.size();
+  for (const AsidePart& part : sending.unsent.waiting)
+    if (std::ranges::find(aside, part) == aside.end()) aside.push_back(part);
+  if (aside.size() > known) co_await remember(sending.gathered.trace.id, sending.mark);
 }
 
 // Returns when it is durable: a trace counts as under way until then. Also when we are stopping, so that the

@@ -34,10 +34,10 @@ class TableDelivery {
       GatheredTrace& gathered, const mlflow::TableLocation& location);
   [[nodiscard]] TraceOutcome spool_failed(const GatheredTrace& gathered, const Error& error) const;
   static const mlflow::TableSpans::Metadata& metadata_of(const Sending& sending);
-  boost::asio::awaitable<Verdict> send_spans(Sending& sending, UnsentRows::Found unsent);
+  boost::asio::awaitable<Verdict> send_spans(Sending& sending);
   std::optional<std::string> info_of(Sending& sending) const;
   boost::asio::awaitable<Verdict> send_info(Sending& sending, TraceOutcome& outcome);
-  boost::asio::awaitable<void> remember_held(Sending& sending, std::uint64_t spans);
+  boost::asio::awaitable<void> remember_waiting(Sending& sending);
   boost::asio::awaitable<void> remember(const TraceId& trace, TraceMark mark);
 
   const TrackContext context_;

@@ -23,21 +23,44 @@ std::string encode(const TraceMark& mark) {
   const std::uint64_t flags = (mark.has_root ? kRoot : 0U) | (mark.info_sent ? kInfoSent : 0U) |
                               (mark.edited ? kEdited : 0U) | (mark.deleted ? kDeleted : 0U);
   std::string text = fmt::format("{} {} {}", mark.spans, mark.last, flags);
-  if (mark.held_spans > 0) text += fmt::format(" {}", mark.held_spans);
+  for (const Seq seq : mark.left_out) text += fmt::format(" l{}", seq);
+  for (const AsidePart& part : mark.aside) text += fmt::format(" a{}:{}", part.seq, part.span.hex());
+  for (const SpanId& span : mark.refused) text += fmt::format(" r{}", span.hex());
   return text;
+}
+
+// One of the lists' entries; what is not understood is of an earlier version.
+void take_entry(std::string_view entry, TraceMark& mark) {
+  if (entry.empty()) return;
+  const char list = entry.front();
+  entry.remove_prefix(1);
+  if (list == 'r') {
+    if (const auto span = SpanId::from_hex(entry)) mark.refused.push_back(*span);
+    return;
+  }
+  const auto seq = list == 'l' || list == 'a' ? take_number(entry) : std::nullopt;
+  if (!seq) return;
+  if (list == 'l') mark.left_out.push_back(*seq);
+  if (list == 'l' || !entry.starts_with(':')) return;
+  if (const auto span = SpanId::from_hex(entry.substr(1))) mark.aside.push_back({*seq, *span});
 }
 
 // A mark that cannot be read is none: the far side is asked then.
 std::optional<TraceMark> decode(std::string_view text) {
   const auto spans = take_number(text), last = take_number(text), flags = take_number(text);
   if (!spans || !last || !flags) return std::nullopt;
-  return TraceMark{*spans,
-                   *last,
-                   (*flags & kRoot) != 0,
-                   (*flags & kInfoSent) != 0,
-                   (*flags & kEdited) != 0,
-                   (*flags & kDeleted) != 0,
-                   take_number(text).value_or(0)};
+  TraceMark mark{.spans = *spans,
+                 .last = *last,
+                 .has_root = (*flags & kRoot) != 0,
+                 .info_sent = (*flags & kInfoSent) != 0,
+                 .edited = (*flags & kEdited) != 0,
+                 .deleted = (*flags & kDeleted) != 0};
+  while (!text.empty()) {
+    const std::size_t end = text.find(' ');
+    take_entry(text.substr(0, end), mark);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return mark;
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "model/ids.hpp"
 #include "model/record.hpp"
 #include "model/result.hpp"
 #include "spool/spool.hpp"
@@ -16,6 +18,13 @@ namespace spanferry::uploader {
 
 inline constexpr std::uint64_t kMaxTraceMarks = 100'000;
 
+// A part of a trace that is parked, as its spool::ParkedKey has it.
+struct AsidePart {
+  Seq seq = 0;
+  SpanId span;
+  bool operator==(const AsidePart&) const = default;
+};
+
 struct TraceMark {
   std::uint64_t spans = 0;  // distinct, uploaded
   Seq last = 0;             // of the records up to this one all is done
@@ -23,9 +32,10 @@ struct TraceMark {
   bool info_sent = false;   // the trace info that its client wrote is there, with its tags
   bool edited = false;      // something of it was edited: tags must not be told again
   bool deleted = false;     // for good: what comes later is deleted too
-  // Of a table that has the spans while the info waits: so many distinct ones of those up to `last` are
-  // parked.
-  std::uint64_t held_spans = 0;
+  // Of a table, which is only appended to, what went is told apart from what did not.
+  std::vector<Seq> left_out{};     // records up to `last` that were settled in another way: they did not go
+  std::vector<AsidePart> aside{};  // parts in the parked space that went
+  std::vector<SpanId> refused{};   // spans that the table would not take of what went
 
   // The far side heard of the trace from here.
   [[nodiscard]] bool told() const { return spans > 0 || has_root || info_sent; }

@@ -1,5 +1,6 @@
 #include "uploader/unsent_rows.hpp"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -18,8 +19,14 @@ void each_span(const std::string& request, const TraceId& trace, Visit visit) {
   });
 }
 
-bool waited_for_info(const TracePart& part, const TraceMark& mark) {
-  return part.parked && part.seq <= mark.last && part.parked->key.span.is_zero();
+bool has(const auto& list, const auto& one) { return std::ranges::find(list, one) != list.end(); }
+
+AsidePart key_of(const spool::Parked& part) { return {part.key.seq, part.key.span}; }
+
+// Its spans are in the table, but for those that it refused; settled alone does not say so: a dead letter is.
+bool went(const TracePart& part, const TraceMark& mark) {
+  if (part.parked) return has(mark.aside, key_of(*part.parked));
+  return part.seq <= mark.last && !has(mark.left_out, part.seq);
 }
 
 }  // namespace
@@ -31,46 +38,60 @@ Result<UnsentRows::Found> UnsentRows::of(const GatheredTrace& gathered, const Tr
   Found found;
   auto all = spans_of(gathered, found.refused);
   if (!all) return std::unexpected(all.error());
-  std::unordered_set<SpanId> there, unsettled, held;
+  sort_parts(gathered, mark, found);
+  const std::unordered_set<SpanId> refused(mark.refused.begin(), mark.refused.end());
+  std::unordered_set<SpanId> there;
   for (Spans& one : *all) {
-    // It went out before, though the process then was not given the time to settle it.
-    one.was_sent = one.part.settled || (!one.part.parked && one.part.seq <= mark.last);
+    const bool has_gone = went(one.part, mark);
+    // What is refused of it may have no letter yet: the process then was not given the time.
+    one.may_go = !one.part.settled && (!has_gone || !refused.empty());
+    if (!has_gone) continue;
     each_span(*one.request, trace, [&](const SpanId& span) {
-      if (one.was_sent) there.insert(span);
-      if (!one.part.settled) unsettled.insert(span);
-      if (waited_for_info(one.part, mark)) held.insert(span);
+      if (!refused.contains(span)) there.insert(span);
     });
   }
-  found.unsettled = unsettled.size();
-  // Others: something of it is parked for another reason, as a dead letter that is tried again.
-  if (held.size() == mark.held_spans) {
-    for (Spans& one : *all) one.was_sent |= waited_for_info(one.part, mark);
-    there.merge(held);
-  }
-  // A dead letter of one span that is tried again: the table refused it, whatever else of its record it took.
-  for (const Spans& one : *all)
-    if (one.part.parked && !one.part.parked->key.span.is_zero()) there.erase(one.part.parked->key.span);
-  std::unordered_map<SpanId, std::size_t> winner;  // of the copies, by their place in all that was not sent
+  std::unordered_map<SpanId, std::size_t> winner;  // of the copies, by their place in all that may go
   std::size_t place = 0;
   for (const Spans& one : *all)
-    if (!one.was_sent)
+    if (one.may_go)
       each_span(*one.request, trace, [&](const SpanId& span) {
-        winner[span] = place++;
+        const std::size_t here = place++;
+        if (there.contains(span)) return;
+        winner[span] = here;
         ++found.copies[span];
       });
   const mlflow::TableSpans rows(gathered.trace, metadata, location);
   place = 0;
   for (const Spans& one : *all) {
-    if (one.was_sent) continue;
+    if (!one.may_go) continue;
     std::uint64_t written = 0;
     std::string request = rows.write(*one.request, [&](const SpanId& span) {
-      const bool goes = winner.at(span) == place++ && !there.contains(span);
+      const auto last = winner.find(span);
+      const bool goes = last != winner.end() && last->second == place;
+      ++place;
       written += goes ? 1 : 0;
       return goes;
     });
     if (written > 0) add(found.requests, {std::make_shared<const std::string>(std::move(request)), written});
   }
   return found;
+}
+
+void UnsentRows::sort_parts(const GatheredTrace& gathered, const TraceMark& mark, Found& found) {
+  for (std::size_t i = 0; i < gathered.parts.size(); ++i) {
+    const TracePart& part = gathered.parts[i];
+    if (!part.holds_spans()) continue;
+    const bool is_unreadable = !part.unreadable.empty() ||
+                               std::ranges::find(found.refused, i, &RefusedPart::part) != found.refused.end();
+    const bool goes = went(part, mark) || (!part.settled && !is_unreadable);
+    if (part.parked) {
+      if (goes) found.aside.push_back(key_of(*part.parked));
+    } else if (!goes) {
+      found.left_out.push_back(part.seq);
+    } else if (!part.settled) {
+      found.waiting.push_back({part.seq, SpanId{}});
+    }
+  }
 }
 
 Result<std::vector<UnsentRows::Spans>> UnsentRows::spans_of(const GatheredTrace& gathered,

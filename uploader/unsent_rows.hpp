@@ -24,8 +24,11 @@ class UnsentRows {
   struct Found {
     std::vector<TableRows> requests;                   // of at most max_batch_bytes
     std::unordered_map<SpanId, std::uint64_t> copies;  // how often each of them came
-    std::uint64_t unsettled = 0;                       // distinct ones of all that is not settled here
     std::vector<RefusedPart> refused;                  // whose spans nobody can read any more
+    // The lists of the mark once the requests went; `waiting` joins `aside` where what is not settled is to
+    // be parked all the same, because the info has to wait.
+    std::vector<Seq> left_out;
+    std::vector<AsidePart> aside, waiting;
   };
   // `mark`: what was sent of the trace. `metadata`: of its info. Errors: of the spool, or what was gathered
   // is not there any more; nothing of the trace may be settled then, it is to be gathered anew.
@@ -38,8 +41,9 @@ class UnsentRows {
   struct Spans {
     const TracePart& part;
     std::shared_ptr<const std::string> request;  // OTLP, perhaps with other traces
-    bool was_sent = false;
+    bool may_go = false;
   };
+  static void sort_parts(const GatheredTrace& gathered, const TraceMark& mark, Found& found);
   Result<std::vector<Spans>> spans_of(const GatheredTrace& gathered, std::vector<RefusedPart>& refused);
   // Null: it is settled, and gone.
   Result<std::shared_ptr<const std::string>> request_of(const TracePart& part);

@@ -310,6 +310,97 @@ TEST_F(TableDeliveryTest, ADeadLetterThatIsTriedAgainWhileItsInfoWaitsGoesToo) {
   EXPECT_EQ(settled()[Outcome::delivered], 2U);
 }
 
+TEST_F(TableDeliveryTest, ACopyOfADeadLetterIsNotTakenForWhatIsThere) {
+  refuse_all();
+  append({trace_span(1, 2, 1)});
+  start();
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(cursor().dead, SizeIs(1));
+  accept_all();
+  append({trace_span(1, 2, 1), trace_span(1, 1, 0)});
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2)));
+  try_again(0);
+  EXPECT_THAT(workspace.rows, SizeIs(2)) << "the copy is there";
+  EXPECT_EQ(settled()[Outcome::delivered], 3U);
+}
+
+TEST_F(TableDeliveryTest, OfDeadLettersWithTheSameSpanTheFirstThatIsTriedAgainGoes) {
+  refuse_all();
+  append({trace_span(1, 2, 1)});
+  append({trace_span(1, 2, 1), trace_span(1, 3, 1)});
+  start();
+  track->drain();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(cursor().dead, SizeIs(2));
+  accept_all();
+  try_again(0);
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 2)));
+  try_again(0);
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 2), row(1, 3)));
+  EXPECT_EQ(settled()[Outcome::delivered], 3U);
+}
+
+TEST_F(TableDeliveryTest, ARefusedSpanHasItsLetterAlsoWhenAKillComesBetween) {
+  append({trace_span(1, 1, 0), trace_span(1, 2, 1, "bad"), trace_span(1, 3, 1)});
+  bool stops = true;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what == kSpans && call.body.find("bad") != std::string::npos) return refusal(Action::split, 400);
+    return stops && call.what.find(kInfo) != std::string::npos ? std::optional(Verdict{}) : std::nullopt;
+  };
+  start();
+  ASSERT_TRUE(run_until([this] { return !workspace.calls_of(kInfo).empty(); }));
+  stop();
+  EXPECT_THAT(cursor().dead, SizeIs(0));
+  stops = false;
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 3)));
+  ASSERT_THAT(cursor().dead, SizeIs(1));
+  EXPECT_EQ(cursor().dead[0].span_id, span_id(2));
+  EXPECT_EQ(settled()[Outcome::delivered], 2U);
+}
+
+TEST_F(TableDeliveryTest, WhatWasParkedAndSentBeforeAKillIsNotSentAgain) {
+  bool there = false, stops = true;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what == kSpans && !there) return refusal(Action::not_found, 404);
+    return stops && call.what.find(kInfo) != std::string::npos ? std::optional(Verdict{}) : std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  start();
+  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.size() == 1; }));
+  there = true;
+  ASSERT_TRUE(run_until([this] { return !workspace.calls_of(kInfo).empty(); }));
+  stop();
+  stops = false;
+  start();
+  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.empty(); }));
+  EXPECT_THAT(workspace.rows, SizeIs(1));
+  EXPECT_THAT(workspace.table_infos, SizeIs(1));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+}
+
+TEST_F(TableDeliveryTest, ARefusedSpanDoesNotKeepAForbiddenInfoFromWaiting) {
+  bool allowed = false;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    if (call.what == kSpans && call.body.find("bad") != std::string::npos) return refusal(Action::split, 400);
+    const bool is_info = call.what.find(kInfo) != std::string::npos;
+    return is_info && !allowed ? std::optional(refusal(Action::forbidden, 403)) : std::nullopt;
+  };
+  append({trace_span(1, 1, 0), trace_span(1, 2, 1, "bad")});
+  start();
+  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.size() == 1; }));
+  allowed = true;
+  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.empty(); }));
+  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1)));
+  EXPECT_THAT(workspace.table_infos, SizeIs(1));
+  EXPECT_THAT(cursor().dead, SizeIs(1));
+  EXPECT_EQ(settled()[Outcome::delivered], 1U);
+  EXPECT_EQ(settled()[Outcome::dead], 1U);
+}
+
 TEST_F(TableDeliveryTest, ALetterWaitsUntilTheSpoolCanBeRead) {
   refuse_all();
   append({trace_span(1, 1, 0)});

@@ -333,7 +333,16 @@ TEST(TraceMarks, OfEarlierVersionsAreRead) {
   MemorySpool spool;
   spool.values["up/w/" + trace_of(1).hex()] = "3 17 1";
   EXPECT_EQ(**TraceMarks(spool, "w").load(trace_of(1)), (TraceMark{3, 17, true}));
-  const TraceMark all{3, 17, false, true, true, true};
+}
+
+TEST(TraceMarks, AreReadAsTheyWereWritten) {
+  MemorySpool spool;
+  TraceMark all{3, 17, false, true, true, true};
+  TraceMarks(spool, "w").put(trace_of(1), all);
+  EXPECT_EQ(**TraceMarks(spool, "w").load(trace_of(1)), all);
+  all.left_out = {4, 16};
+  all.aside = {{5, SpanId{}}, {6, span_id(2)}};
+  all.refused = {span_id(2), span_id(3)};
   TraceMarks(spool, "w").put(trace_of(1), all);
   EXPECT_EQ(**TraceMarks(spool, "w").load(trace_of(1)), all);
 }
