@@ -888,6 +888,15 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             pass
 
+    def asker_is_gone(self):
+        """It did not wait that long: what it asked for happens all the same, after what it has asked for since."""
+        try:
+            return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except (BlockingIOError, ValueError):  # it is there; nobody can look ahead in TLS
+            return False
+        except OSError:
+            return True
+
     def handle_any(self):
         s = self.state
         arrived = time.time()
@@ -918,6 +927,7 @@ class Handler(BaseHTTPRequestHandler):
             out = (fault["status"], fault.get("content_type", "application/json"), body.encode() if isinstance(body, str) else json.dumps(body).encode(), dict(fault.get("headers", {})))
         else:
             with LOCK:
+                entry["late"] = self.asker_is_gone()
                 out = self.dispatch(s, r)
             if r.path == "/api/3.0/mlflow/traces":
                 entry["trace_id"] = r.body.get("trace", {}).get("trace_info", {}).get("trace_id")

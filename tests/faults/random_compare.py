@@ -34,8 +34,8 @@ class Comparison:
     def counts(self):
         return len(self.lost), len(self.doubled), len(self.wrong)
 
-    def add(self, trace_id, trace, held, set_aside):
-        """set_aside: an edit of it became a dead letter, and went later than those that came after it."""
+    def add(self, trace_id, trace, held, disordered):
+        """disordered: an edit of it took effect later than those that came after it."""
         self.traces, self.spans, self.edits = self.traces + 1, self.spans + len(trace.spans), self.edits + trace.said.edits
         self._add_spans(trace_id, trace, held)
         if trace.said.deleted:
@@ -47,7 +47,7 @@ class Comparison:
                 self.lost.append(f"{trace_id}: no info")
             return
         self._add_info(trace_id, trace, held)
-        if not set_aside:
+        if not disordered:
             self._add_edits(trace_id, trace, held)
 
     def _add_spans(self, trace_id, trace, held):

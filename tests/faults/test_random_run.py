@@ -6,6 +6,7 @@ SPANFERRY_SEED repeats a run's choices; SPANFERRY_SOAK_MINUTES sets how long it 
 import http.client
 import os
 import random
+import re
 import threading
 import time
 
@@ -65,7 +66,13 @@ def watch(d, apps, seconds):
         threading.Event().wait(min(left, 0.5))
 
 
-def compare(workspace, traces, letters):
+def changed_late(workspace):
+    """The traces of which something was carried out after its answer was no longer waited for: perhaps after the next edit."""
+    late = [r for r in workspace.state.requests if r.get("late") and r["method"] != "GET"]
+    return {trace for r in late for trace in re.findall("[0-9a-f]{32}", f"{r['path']} {r.get('trace_id')}")}
+
+
+def compare(workspace, traces, disordered):
     state = workspace.state
     names = {e["experiment_id"]: e["name"] for e in state.experiments.values()}
     assert sorted(names.values()) == sorted(set(names.values())), "an experiment was made twice"
@@ -73,7 +80,7 @@ def compare(workspace, traces, letters):
     for trace_id, trace in traces.items():
         held = (held_in_tables(state, trace_id, trace.location, uc_info) if trace.location
                 else held_in_storage(state, trace_id, names))
-        (in_tables if trace.location else in_storage).add(trace_id, trace, held, trace_id in letters.edits)
+        (in_tables if trace.location else in_storage).add(trace_id, trace, held, trace_id in disordered)
     in_storage.wrong += [f"{tid}: not for here" for tid in state.traces
                          if (t := traces.get(tid.removeprefix("tr-"))) is None or t.location]
     in_tables.wrong += [f"{tid}: not for {where}" for where, tid in {*state.uc_rows, *state.uc_infos}
@@ -130,11 +137,12 @@ def test_in_the_end_the_workspace_holds_what_was_sent(daemon, workspace, scratch
     apps.stop()
     began, letters = time.monotonic(), Letters(d)
     trouble = letters.settle(max(120, 2 * seconds))  # a machine that does other things too falls behind meanwhile
-    parts = compare(workspace, apps.traces, letters)
+    late = changed_late(workspace)
+    parts = compare(workspace, apps.traces, letters.edits | late)
     print(f"{sum(p.spans for p in parts)} spans acknowledged, {d.sent.unknown} of unknown fate; {d.kills} kills, "
           f"{sum('terminate' in line for line in far_side.log)} stops, {len(far_side.log)} faults; settled "
           f"{time.monotonic() - began:.1f} s after the last; {len(letters.edits)} traces whose edits were set aside, "
-          f"{len(letters.deletions)} deletions from tables")
+          f"{len(late)} of which something was carried out late, {len(letters.deletions)} deletions from tables")
     for part in parts:
         print(part.figures())
     if trouble or any(sum(part.counts()) for part in parts):
@@ -143,6 +151,7 @@ def test_in_the_end_the_workspace_holds_what_was_sent(daemon, workspace, scratch
     assert [part.counts() for part in parts] == [(0, 0, 0), (0, 0, 0)]
     assert len(apps.traces) > 2 * seconds and all(part.edits > seconds / 2 for part in parts), "too few to show anything"
     assert len(letters.edits) <= len(apps.traces) / 100
+    assert len(late) <= len(apps.traces) / 20
     assert_rows_repeated_at_most_as_documented(workspace, parts[1].repeated_rows, len([x for x in far_side.log if "kill" in x or "terminate" in x]))
     assert_delivered(d, workspace, apps)
     assert_info_before_data(workspace)
