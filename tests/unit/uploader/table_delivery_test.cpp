@@ -1,10 +1,8 @@
-#include <set>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "model/clock.hpp"
-#include "tests/unit/uploader/trace_fixture.hpp"
+#include "tests/unit/uploader/table_fixture.hpp"
 
 namespace spanferry::uploader {
 namespace {
@@ -14,35 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
-
-constexpr const char* kSpans = "POST https://workspace/api/2.0/otel/v1/traces";
-constexpr const char* kInfo = "/api/4.0/mlflow/traces/main.genai.app/";
-
-struct TableDeliveryTest : TraceFixture {
-  TableDeliveryTest() { experiments.table = "main.genai.app_otel_spans"; }
-  [[nodiscard]] std::pair<TraceId, SpanId> row(std::uint32_t trace, std::uint8_t span) const {
-    return {trace_of(trace), span_id(span)};
-  }
-  [[nodiscard]] MemoryCursor& cursor() { return spool.cursor_of("workspace"); }
-  // Whatever the trace holds.
-  void refuse_all() {
-    experiments.impossible = refusal(Action::split, 400);
-    experiments.table.clear();
-  }
-  void accept_all() {
-    experiments.impossible.reset();
-    experiments.table = "main.genai.app_otel_spans";
-  }
-  void try_again(std::size_t letter) {
-    cursor().take_back(letter);
-    track->records_arrived();
-    EXPECT_TRUE(run_until([this] { return cursor().parked_parts.empty(); }));
-  }
-  // Nothing of it to experiment storage.
-  [[nodiscard]] std::size_t calls_of_storage() const {
-    return workspace.calls_of("/api/3.0/").size() + workspace.calls_of("credentials").size();
-  }
-};
+using TableDeliveryTest = TableFixture;
 
 TEST_F(TableDeliveryTest, SpansGoByOtlpAndThenTheInfo) {
   append({trace_span(1, 1, 0, "root"), trace_span(1, 2, 1, "child")});
@@ -147,47 +117,6 @@ TEST_F(TableDeliveryTest, WhatWasSentBeforeAKillIsNotSentAgain) {
   EXPECT_EQ(settled()[Outcome::delivered], 1U);
 }
 
-TEST_F(TableDeliveryTest, OneRefusedSpanDoesNotTakeItsNeighboursAlong) {
-  settings.concurrency = 8;
-  for (std::uint32_t n = 1; n <= 4; ++n)
-    append({trace_span(n, 1, 0), trace_span(n, 2, 1, n == 3 ? "bad" : "s"), trace_span(n, 3, 1)});
-  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    if (call.what == kSpans && call.body.find("bad") != std::string::npos) return refusal(Action::split, 400);
-    return std::nullopt;
-  };
-  start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.rows, SizeIs(11));
-  EXPECT_THAT(workspace.table_infos, SizeIs(4));
-  EXPECT_EQ(settled()[Outcome::delivered], 11U);
-  const auto& dead = spool.cursor_of("workspace").dead;
-  ASSERT_THAT(dead, SizeIs(1));
-  EXPECT_EQ(dead[0].trace_id, trace_of(3));
-  EXPECT_EQ(dead[0].span_id, span_id(2));
-  EXPECT_EQ(dead[0].spans, 1U);
-  EXPECT_THAT(decode_traces_request(dead[0].payload)->spans, SizeIs(1));
-}
-
-TEST_F(TableDeliveryTest, ARefusedSpanThatIsTriedAgainGoesToItsNeighbours) {
-  bool refuses = true;
-  append({trace_span(1, 1, 0, "bad"), trace_span(1, 2, 1), trace_span(1, 3, 1)});
-  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    if (refuses && call.what == kSpans && call.body.find("bad") != std::string::npos)
-      return refusal(Action::split, 400);
-    return std::nullopt;
-  };
-  start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.rows, SizeIs(2));
-  refuses = false;
-  auto& cursor = spool.cursor_of("workspace");
-  cursor.take_back(0);
-  track->records_arrived();
-  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
-  EXPECT_THAT(workspace.rows, SizeIs(3));
-  EXPECT_EQ(settled()[Outcome::delivered], 3U);
-}
-
 TEST_F(TableDeliveryTest, SpansThatComeAfterTheInfoOfTheirClientGoToItsTable) {
   mlflow::WrittenInfo info;
   info.trace = trace_of(1);
@@ -208,21 +137,6 @@ TEST_F(TableDeliveryTest, SpansThatComeAfterTheInfoOfTheirClientGoToItsTable) {
   EXPECT_THAT(workspace.rows, SizeIs(1));
   EXPECT_THAT(workspace.calls_of("credentials"), SizeIs(0));
   EXPECT_EQ(settled()[Outcome::delivered], 1U);
-}
-
-TEST_F(TableDeliveryTest, SpansThatThePartialSuccessRejectsAreDead) {
-  append({trace_span(1, 1, 0), trace_span(1, 2, 1)});
-  workspace.intervene = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    if (call.what != kSpans) return std::nullopt;
-    // partial_success {rejected_spans: 1, error_message: "odd"}
-    return answer(200, std::string("\x0a\x07\x08\x01\x12\x03odd", 9));
-  };
-  start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_EQ(settled()[Outcome::delivered], 1U);
-  EXPECT_EQ(settled()[Outcome::dead], 1U);
-  ASSERT_THAT(spool.cursor_of("workspace").dead, SizeIs(1));
-  EXPECT_THAT(spool.cursor_of("workspace").dead[0].reason, HasSubstr("odd"));
 }
 
 TEST_F(TableDeliveryTest, ARecordMayNameItsTableItself) {
@@ -283,85 +197,6 @@ TEST_F(TableDeliveryTest, AnInfoThatIsForbiddenWaitsAndItsSpansAreNotSentAgain) 
   EXPECT_EQ(settled()[Outcome::delivered], 3U);
 }
 
-TEST_F(TableDeliveryTest, ADeadLetterThatIsTriedAgainWhileItsInfoWaitsGoesToo) {
-  experiments.impossible = refusal(Action::split, 400);
-  experiments.table.clear();
-  append({trace_span(1, 2, 1)});
-  start();
-  track->drain();
-  auto& cursor = spool.cursor_of("workspace");
-  ASSERT_TRUE(run_until([&] { return cursor.dead.size() == 1; }));
-  experiments.impossible.reset();
-  experiments.table = "main.genai.app_otel_spans";
-  bool allowed = false;
-  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    if (call.what.starts_with("GET")) return refusal(Action::not_found, 404);
-    const bool is_info = call.what.find(kInfo) != std::string::npos;
-    return is_info && !allowed ? std::optional(refusal(Action::forbidden, 403)) : std::nullopt;
-  };
-  append({trace_span(1, 1, 0)});
-  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.size() == 1; }));
-  cursor.take_back(0);
-  track->records_arrived();
-  allowed = true;
-  ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
-  const std::set<std::pair<TraceId, SpanId>> there(workspace.rows.begin(), workspace.rows.end());
-  EXPECT_THAT(there, UnorderedElementsAre(row(1, 1), row(1, 2)));
-  EXPECT_EQ(settled()[Outcome::delivered], 2U);
-}
-
-TEST_F(TableDeliveryTest, ACopyOfADeadLetterIsNotTakenForWhatIsThere) {
-  refuse_all();
-  append({trace_span(1, 2, 1)});
-  start();
-  track->drain();
-  ASSERT_TRUE(run_until_settled());
-  ASSERT_THAT(cursor().dead, SizeIs(1));
-  accept_all();
-  append({trace_span(1, 2, 1), trace_span(1, 1, 0)});
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2)));
-  try_again(0);
-  EXPECT_THAT(workspace.rows, SizeIs(2)) << "the copy is there";
-  EXPECT_EQ(settled()[Outcome::delivered], 3U);
-}
-
-TEST_F(TableDeliveryTest, OfDeadLettersWithTheSameSpanTheFirstThatIsTriedAgainGoes) {
-  refuse_all();
-  append({trace_span(1, 2, 1)});
-  append({trace_span(1, 2, 1), trace_span(1, 3, 1)});
-  start();
-  track->drain();
-  ASSERT_TRUE(run_until_settled());
-  ASSERT_THAT(cursor().dead, SizeIs(2));
-  accept_all();
-  try_again(0);
-  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 2)));
-  try_again(0);
-  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 2), row(1, 3)));
-  EXPECT_EQ(settled()[Outcome::delivered], 3U);
-}
-
-TEST_F(TableDeliveryTest, ARefusedSpanHasItsLetterAlsoWhenAKillComesBetween) {
-  append({trace_span(1, 1, 0), trace_span(1, 2, 1, "bad"), trace_span(1, 3, 1)});
-  bool stops = true;
-  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    if (call.what == kSpans && call.body.find("bad") != std::string::npos) return refusal(Action::split, 400);
-    return stops && call.what.find(kInfo) != std::string::npos ? std::optional(Verdict{}) : std::nullopt;
-  };
-  start();
-  ASSERT_TRUE(run_until([this] { return !workspace.calls_of(kInfo).empty(); }));
-  stop();
-  EXPECT_THAT(cursor().dead, SizeIs(0));
-  stops = false;
-  start();
-  ASSERT_TRUE(run_until_settled());
-  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 3)));
-  ASSERT_THAT(cursor().dead, SizeIs(1));
-  EXPECT_EQ(cursor().dead[0].span_id, span_id(2));
-  EXPECT_EQ(settled()[Outcome::delivered], 2U);
-}
-
 TEST_F(TableDeliveryTest, WhatWasParkedAndSentBeforeAKillIsNotSentAgain) {
   bool there = false, stops = true;
   workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
@@ -380,39 +215,6 @@ TEST_F(TableDeliveryTest, WhatWasParkedAndSentBeforeAKillIsNotSentAgain) {
   EXPECT_THAT(workspace.rows, SizeIs(1));
   EXPECT_THAT(workspace.table_infos, SizeIs(1));
   EXPECT_EQ(settled()[Outcome::delivered], 1U);
-}
-
-TEST_F(TableDeliveryTest, ARefusedSpanDoesNotKeepAForbiddenInfoFromWaiting) {
-  bool allowed = false;
-  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
-    if (call.what == kSpans && call.body.find("bad") != std::string::npos) return refusal(Action::split, 400);
-    const bool is_info = call.what.find(kInfo) != std::string::npos;
-    return is_info && !allowed ? std::optional(refusal(Action::forbidden, 403)) : std::nullopt;
-  };
-  append({trace_span(1, 1, 0), trace_span(1, 2, 1, "bad")});
-  start();
-  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.size() == 1; }));
-  allowed = true;
-  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.empty(); }));
-  EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1)));
-  EXPECT_THAT(workspace.table_infos, SizeIs(1));
-  EXPECT_THAT(cursor().dead, SizeIs(1));
-  EXPECT_EQ(settled()[Outcome::delivered], 1U);
-  EXPECT_EQ(settled()[Outcome::dead], 1U);
-}
-
-TEST_F(TableDeliveryTest, ALetterWaitsUntilTheSpoolCanBeRead) {
-  refuse_all();
-  append({trace_span(1, 1, 0)});
-  spool.fails_after_reads = 1;  // it is gathered, and then cannot be had
-  start();
-  ASSERT_TRUE(run_until([this] { return spool.failed_reads > 0; }));
-  EXPECT_EQ(cursor().position(), 1U);
-  EXPECT_THAT(cursor().dead, SizeIs(0));
-  spool.fails_after_reads.reset();
-  ASSERT_TRUE(run_until_settled());
-  ASSERT_THAT(cursor().dead, SizeIs(1));
-  EXPECT_THAT(decode_traces_request(cursor().dead[0].payload)->spans, SizeIs(1));
 }
 
 TEST_F(TableDeliveryTest, WhatIsToBeParkedWaitsUntilTheSpoolCanBeRead) {
@@ -470,7 +272,7 @@ TEST_F(TableDeliveryTest, LateSpansInATableWithoutInfosDoNotWaitForARoot) {
   EXPECT_THAT(workspace.rows, UnorderedElementsAre(row(1, 1), row(1, 2)));
 }
 
-struct TableEditsTest : TableDeliveryTest {
+struct TableEditsTest : TableFixture {
   using Way = mlflow::EditAssessment::Way;
   void edit(const mlflow::TraceEdit& what) {
     spool::Entry entry;
@@ -532,7 +334,7 @@ TEST_F(TableEditsTest, NameTheWarehouseThatIsConfigured) {
 }
 
 // An experiment that is linked while its traces wait.
-struct ChangingOver : TableDeliveryTest {
+struct ChangingOver : TableFixture {
   const std::string table = "main.genai.app_otel_spans";
   ChangingOver() { experiments.table.clear(); }
   void link() {
