@@ -6,16 +6,14 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <expected>
 #include <functional>
 #include <optional>
-#include <string>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "model/mlflow_write.hpp"
-#include "uploader/trace_edits.hpp"
+#include "uploader/request_feedback.hpp"
 #include "uploader/trace_settling.hpp"
 #include "uploader/waits.hpp"
 
@@ -43,38 +41,27 @@ class LooseWrites {
     Record record;
     std::optional<spool::Parked> parked;
   };
-  enum class Reach : std::uint8_t { done, refused, early, stopped };
-  struct Made {
-    Reach reach = Reach::stopped;
-    Verdict verdict;
-  };
 
   std::optional<Waiting> next();
   [[nodiscard]] bool may_go(const Record& record) const;
   void read_parked();
   boost::asio::awaitable<bool> wait();
-  boost::asio::awaitable<Made> apply(const Record& record);
-  boost::asio::awaitable<Made> create(const mlflow::CreateExperiment& edit);
-  boost::asio::awaitable<Made> set_tag(const Route& route, const mlflow::SetExperimentTag& edit);
-  boost::asio::awaitable<Made> remove_older(const Route& route, const mlflow::TraceDelete& deletion);
-  boost::asio::awaitable<Made> give_feedback(const Record& record, const mlflow::FeedbackByRequest& feedback);
-  boost::asio::awaitable<std::expected<TraceId, Verdict>> find_there(const Route& route,
-                                                                     const std::string& client_request_id);
-  [[nodiscard]] std::optional<TraceId> find_here(const std::string& client_request_id) const;
-  static Made made_of(Verdict verdict);
+  boost::asio::awaitable<EditOutcome> apply(const Record& record);
+  boost::asio::awaitable<EditOutcome> create(const mlflow::CreateExperiment& edit);
+  boost::asio::awaitable<EditOutcome> set_tag(const Route& route, const mlflow::SetExperimentTag& edit);
+  boost::asio::awaitable<EditOutcome> remove_older(const Route& route, const mlflow::TraceDelete& deletion);
   void park(const Record& record);
 
   const TrackContext context_;
   spool::Cursor& cursor_;
   TraceSettling& settling_;
   TraceCalls calls_;
-  TraceEdits edits_;
+  RequestFeedback feedback_;
   const std::function<void()> moved_;
   const Seq end_at_start_;  // what came in before may have been done by the process before
   std::deque<Waiting> waiting_;
   std::chrono::steady_clock::time_point look_at_parked_;
   std::chrono::milliseconds between_looks_;
-  std::optional<std::chrono::steady_clock::time_point> searched_;  // last at the far side
   std::uint64_t revived_ = 0;  // dead letters taken back that were looked for
   Event changed_;
   boost::asio::steady_timer next_look_;

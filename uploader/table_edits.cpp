@@ -13,12 +13,12 @@ namespace {
 
 using Fate = EditOutcome::Kind;
 
-EditOutcome outcome_of(Verdict verdict) {
-  Fate kind = Fate::refused;
-  if (verdict.action == Action::done) kind = Fate::done;
-  if (verdict.action == Action::stopped) kind = Fate::stopped;
-  if (verdict.action == Action::held || verdict.action == Action::not_found) kind = Fate::early;
-  return {kind, std::move(verdict)};
+// A trace that is not in its table may come.
+EditOutcome table_outcome(Verdict verdict) {
+  const bool is_missing = verdict.action == Action::not_found;
+  EditOutcome outcome = outcome_of(std::move(verdict));
+  if (is_missing) outcome.kind = Fate::early;
+  return outcome;
 }
 
 // In the query the mask is in snake_case, as MLflow's client writes it there.
@@ -89,7 +89,7 @@ std::string TableEdits::with_query(std::string path, std::string_view query) con
 
 asio::awaitable<EditOutcome> TableEdits::ask_for_trace(std::string base, Verdict otherwise) {
   Verdict verdict = co_await calls_.call("GET", with_query(base + "/info"));
-  if (verdict.action != Action::done) co_return outcome_of(std::move(verdict));
+  if (verdict.action != Action::done) co_return table_outcome(std::move(verdict));
   const bool is_done = otherwise.action == Action::done;
   co_return EditOutcome{is_done ? Fate::done : Fate::refused, std::move(otherwise)};
 }
@@ -97,14 +97,14 @@ asio::awaitable<EditOutcome> TableEdits::ask_for_trace(std::string base, Verdict
 asio::awaitable<EditOutcome> TableEdits::set_tag(std::string base, const mlflow::SetTag& edit) {
   if (!edit.value) {
     Verdict verdict = co_await calls_.call("DELETE", with_query(base + "/tags/" + percent_encode(edit.key)));
-    if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
+    if (verdict.action != Action::not_found) co_return table_outcome(std::move(verdict));
     // A tag that is not there any more is deleted.
     verdict.action = Action::done;
     co_return co_await ask_for_trace(std::move(base), std::move(verdict));
   }
   std::string body;
   JsonWriter(body).begin_object().field("key", edit.key).field("value", *edit.value).end_object();
-  co_return outcome_of(co_await calls_.call("PATCH", base + "/tags", std::move(body)));
+  co_return table_outcome(co_await calls_.call("PATCH", base + "/tags", std::move(body)));
 }
 
 asio::awaitable<EditOutcome> TableEdits::assess(const std::string& path, const TraceId& trace,
@@ -117,7 +117,7 @@ asio::awaitable<EditOutcome> TableEdits::assess(const std::string& path, const T
                              with_query(base + "/info"),
                              body_of(assessment, id, path, trace),
                              with_query({})};
-  co_return outcome_of(co_await creation_.create(wanted, may_be_done));
+  co_return table_outcome(co_await creation_.create(wanted, may_be_done));
 }
 
 asio::awaitable<EditOutcome> TableEdits::update(std::string base, std::string body,
@@ -126,14 +126,14 @@ asio::awaitable<EditOutcome> TableEdits::update(std::string base, std::string bo
       edit.update_mask.empty() ? "" : "update_mask=" + percent_encode(snake_case(edit.update_mask));
   std::string path = with_query(base + "/assessments/" + percent_encode(ids_.id_there(edit.id)), mask);
   Verdict verdict = co_await calls_.call("PATCH", std::move(path), std::move(body));
-  if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
+  if (verdict.action != Action::not_found) co_return table_outcome(std::move(verdict));
   co_return co_await ask_for_trace(std::move(base), std::move(verdict));
 }
 
 asio::awaitable<EditOutcome> TableEdits::erase(std::string base, std::string id) {
   Verdict verdict =
       co_await calls_.call("DELETE", with_query(base + "/assessments/" + percent_encode(ids_.id_there(id))));
-  if (verdict.action != Action::not_found) co_return outcome_of(std::move(verdict));
+  if (verdict.action != Action::not_found) co_return table_outcome(std::move(verdict));
   verdict.action = Action::done;
   co_return co_await ask_for_trace(std::move(base), std::move(verdict));
 }
@@ -150,7 +150,7 @@ asio::awaitable<EditOutcome> TableEdits::link(const std::string& path, const Tra
       .end_array()
       .field("run_id", edit.run_id)
       .end_object();
-  co_return outcome_of(co_await calls_.call(
+  co_return table_outcome(co_await calls_.call(
       "POST", fmt::format("/api/4.0/mlflow/traces/{}/link-to-run/batchCreate", percent_encode(path)),
       std::move(body)));
 }

@@ -15,15 +15,6 @@ namespace {
 
 using Fate = EditOutcome::Kind;
 
-// An answer that says nothing about whether the trace is there.
-EditOutcome outcome_of(Verdict verdict) {
-  Fate kind = Fate::refused;
-  if (verdict.action == Action::done) kind = Fate::done;
-  if (verdict.action == Action::stopped) kind = Fate::stopped;
-  if (verdict.action == Action::held) kind = Fate::early;
-  return {kind, std::move(verdict)};
-}
-
 // An MLflow server says so of a tag for a trace that it does not know (CONTRACT 1.5), and of other things.
 bool may_be_unknown_trace(const Verdict& verdict) {
   return verdict.action == Action::not_found ||
@@ -64,6 +55,14 @@ std::string trace_path(const TraceId& trace) {
 }
 
 }  // namespace
+
+EditOutcome outcome_of(Verdict verdict) {
+  Fate kind = Fate::refused;
+  if (verdict.action == Action::done) kind = Fate::done;
+  if (verdict.action == Action::stopped) kind = Fate::stopped;
+  if (verdict.action == Action::held) kind = Fate::early;
+  return {kind, std::move(verdict)};
+}
 
 asio::awaitable<EditOutcome> TraceEdits::apply(const TraceId& trace, const mlflow::TraceEdit& edit,
                                                bool may_be_done) {

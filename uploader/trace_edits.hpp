@@ -25,6 +25,8 @@ struct EditOutcome {
   Kind kind = Kind::stopped;
   Verdict verdict;
 };
+// Of an answer that says nothing about whether the trace is there.
+EditOutcome outcome_of(Verdict verdict);
 
 // Lives on the deliver thread. Outlived by all it is given.
 class TraceEdits {
