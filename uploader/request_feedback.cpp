@@ -2,96 +2,68 @@
 
 #include <utility>
 
-#include <fmt/format.h>
-#include <simdjson.h>
-
-#include "model/json_writer.hpp"
+#include "model/mlflow_table.hpp"
 #include "spool/each_summary.hpp"
 
 namespace spanferry::uploader {
 namespace asio = boost::asio;
-using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
-
-namespace {
-
-using Fate = EditOutcome::Kind;
-
-constexpr milliseconds kBetweenSearches{1000};
-
-// Nothing if no kind of quotes can hold it.
-std::optional<std::string> in_quotes(std::string_view text) {
-  if (text.find('\'') == std::string_view::npos) return fmt::format("'{}'", text);
-  if (text.find('"') == std::string_view::npos) return fmt::format("\"{}\"", text);
-  return std::nullopt;
-}
-
-std::optional<TraceId> first_trace_of(std::string_view body) {
-  simdjson::dom::parser parser;
-  std::string_view id;
-  if (parser.parse(simdjson::padded_string(body)).at_key("traces").at(0).at_key("trace_id").get(id) !=
-      simdjson::SUCCESS)
-    return std::nullopt;
-  return mlflow::parse_trace_id(id);
-}
-
-}  // namespace
 
 asio::awaitable<EditOutcome> RequestFeedback::give(const Route& route,
                                                    const mlflow::FeedbackByRequest& feedback,
                                                    bool may_be_done) {
-  std::optional<TraceId> trace = find_here(feedback.client_request_id);
-  if (!trace) {
-    auto found = co_await find_there(route, feedback.client_request_id);
-    if (!found && found.error().action == Action::not_found)
-      co_return EditOutcome{Fate::early, std::move(found.error())};
-    if (!found) co_return outcome_of(std::move(found.error()));
-    trace = *found;
+  std::expected<FarTrace, Verdict> trace;
+  if (const auto here = find_here(feedback.client_request_id)) {
+    trace = co_await place_of(*here);
+  } else {
+    auto experiment = co_await context_.experiments->resolve(route);
+    if (!experiment) co_return outcome_of(std::move(experiment.error()));
+    trace = co_await search_.newest(*experiment, feedback.client_request_id);
+    if (!trace && trace.error().action == Action::not_found)
+      co_return EditOutcome{EditOutcome::Kind::early, std::move(trace.error())};
   }
-  co_return co_await edits_.assess(*trace, feedback.id, feedback.assessment, may_be_done);
+  if (!trace) co_return outcome_of(std::move(trace.error()));
+  if (trace->table_path.empty())
+    co_return co_await edits_.assess(trace->id, feedback.id, feedback.assessment, may_be_done);
+  co_return co_await table_edits_.apply(trace->table_path, trace->id, feedback, may_be_done);
 }
 
 // The newest of the traces that the local view lists.
-std::optional<TraceId> RequestFeedback::find_here(const std::string& client_request_id) const {
-  std::optional<TraceId> found;
+std::optional<spool::TraceSummary> RequestFeedback::find_here(const std::string& client_request_id) const {
+  std::optional<spool::TraceSummary> found;
   const auto looked = spool::each_summary_of_request(context_.spool, client_request_id,
                                                      [&found](const spool::TraceSummary& trace) {
-                                                       if (spool::is_there(trace)) found = trace.trace_id;
+                                                       if (spool::is_there(trace)) found = trace;
                                                        return !found;
                                                      });
   return looked ? found : std::nullopt;
 }
 
-asio::awaitable<std::expected<TraceId, Verdict>> RequestFeedback::find_there(
-    const Route& route, const std::string& client_request_id) {
-  const auto value = in_quotes(client_request_id);
-  if (!value) {
-    Verdict refused;
-    refused.action = Action::split;
-    refused.reason = "a request id with both kinds of quotes cannot be searched for";
-    co_return std::unexpected(std::move(refused));
+// Where it went, or is to go. Its experiment may have been linked to a table after it went to experiment
+// storage, so that the table is asked.
+asio::awaitable<std::expected<FarTrace, Verdict>> RequestFeedback::place_of(
+    const spool::TraceSummary& trace) {
+  if (context_.settings.kind != Kind::databricks) co_return FarTrace{trace.trace_id, {}};
+  auto path = co_await table_path_of(trace);
+  if (!path) co_return std::unexpected(std::move(path.error()));
+  if (path->empty()) co_return FarTrace{trace.trace_id, {}};
+  Verdict there = co_await table_edits_.trace_info(*path, trace.trace_id);
+  if (there.action == Action::done) co_return FarTrace{trace.trace_id, *std::move(path)};
+  if (there.action == Action::not_found || there.action == Action::fallback)
+    co_return FarTrace{trace.trace_id, {}};
+  co_return std::unexpected(std::move(there));
+}
+
+// As whole traces are routed: the table that a record names, else that of the experiment. Empty: none.
+asio::awaitable<std::expected<std::string, Verdict>> RequestFeedback::table_path_of(
+    const spool::TraceSummary& trace) {
+  if (const auto first = context_.spool.get(trace.first_seq); first && *first) {
+    const std::string& table = (*first)->header.route.table;
+    if (!table.empty()) co_return mlflow::table_location({}, table).path;
   }
-  auto experiment = co_await context_.experiments->resolve(route);
-  if (!experiment) co_return std::unexpected(std::move(experiment.error()));
-  if (searched_) {
-    const auto wait = std::chrono::ceil<milliseconds>(*searched_ + kBetweenSearches - Clock::now());
-    if (wait.count() > 0 && !co_await calls_.sleeps().sleep(wait)) co_return std::unexpected(Verdict{});
-  }
-  searched_ = Clock::now();
-  std::string body;
-  JsonWriter json(body);
-  json.begin_object().key("locations").begin_array().begin_object().field("type", "MLFLOW_EXPERIMENT");
-  json.key("mlflow_experiment").begin_object().field("experiment_id", experiment->id).end_object();
-  json.end_object().end_array();
-  json.field("filter", "attributes.client_request_id = " + *value).field("max_results", 1);
-  json.key("order_by").begin_array().value("timestamp_ms DESC").end_array().end_object();
-  Verdict verdict = co_await calls_.call("POST", "/api/3.0/mlflow/traces/search", std::move(body));
-  if (verdict.action != Action::done) co_return std::unexpected(std::move(verdict));
-  if (const auto trace = first_trace_of(verdict.response.body)) co_return *trace;
-  verdict.action = Action::not_found;
-  verdict.reason = fmt::format("no trace with the request id {} is here or at {}",
-                               client_request_id.substr(0, 128), context_.settings.url);
-  co_return std::unexpected(std::move(verdict));
+  const auto experiment =
+      co_await context_.experiments->resolve({trace.experiment_id, trace.experiment_name, {}});
+  if (!experiment) co_return std::unexpected(experiment.error());
+  co_return experiment->unity_catalog_path;
 }
 
 }  // namespace spanferry::uploader

@@ -2,7 +2,6 @@
 // newest that the far side knows.
 #pragma once
 
-#include <chrono>
 #include <expected>
 #include <optional>
 #include <string>
@@ -10,6 +9,9 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "model/mlflow_write.hpp"
+#include "spool/spool.hpp"
+#include "uploader/request_search.hpp"
+#include "uploader/table_edits.hpp"
 #include "uploader/trace_edits.hpp"
 
 namespace spanferry::uploader {
@@ -18,22 +20,27 @@ namespace spanferry::uploader {
 class RequestFeedback {
  public:
   RequestFeedback(const TrackContext& context, TraceCalls& calls)
-      : context_(context), calls_(calls), edits_(context, calls) {}
+      : context_(context),
+        search_(context, calls),
+        edits_(context, calls),
+        ids_(context.spool, context.settings.name),
+        table_edits_(calls, ids_, context.settings.sql_warehouse_id) {}
 
-  // early: no trace has that request id yet. `route`: whose experiment is searched; the far side is asked
-  // once a second at most. `may_be_done`: by the process before.
+  // early: no trace has that request id yet. `route`: whose experiment is searched. `may_be_done`: by the
+  // process before.
   boost::asio::awaitable<EditOutcome> give(const Route& route, const mlflow::FeedbackByRequest& feedback,
                                            bool may_be_done);
 
  private:
-  [[nodiscard]] std::optional<TraceId> find_here(const std::string& client_request_id) const;
-  boost::asio::awaitable<std::expected<TraceId, Verdict>> find_there(const Route& route,
-                                                                     const std::string& client_request_id);
+  [[nodiscard]] std::optional<spool::TraceSummary> find_here(const std::string& client_request_id) const;
+  boost::asio::awaitable<std::expected<FarTrace, Verdict>> place_of(const spool::TraceSummary& trace);
+  boost::asio::awaitable<std::expected<std::string, Verdict>> table_path_of(const spool::TraceSummary& trace);
 
   const TrackContext context_;
-  TraceCalls& calls_;
+  RequestSearch search_;
   TraceEdits edits_;
-  std::optional<std::chrono::steady_clock::time_point> searched_;  // last at the far side
+  AssessmentIds ids_;
+  TableEdits table_edits_;
 };
 
 }  // namespace spanferry::uploader

@@ -87,8 +87,16 @@ std::string TableEdits::with_query(std::string path, std::string_view query) con
   return path;
 }
 
+asio::awaitable<Verdict> TableEdits::trace_info(const std::string& path, const TraceId& trace) {
+  return info_at(base_of(path, trace));
+}
+
+asio::awaitable<Verdict> TableEdits::info_at(std::string base) {
+  co_return co_await calls_.call("GET", with_query(base + "/info"));
+}
+
 asio::awaitable<EditOutcome> TableEdits::ask_for_trace(std::string base, Verdict otherwise) {
-  Verdict verdict = co_await calls_.call("GET", with_query(base + "/info"));
+  Verdict verdict = co_await info_at(std::move(base));
   if (verdict.action != Action::done) co_return table_outcome(std::move(verdict));
   const bool is_done = otherwise.action == Action::done;
   co_return EditOutcome{is_done ? Fate::done : Fate::refused, std::move(otherwise)};

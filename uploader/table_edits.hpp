@@ -20,6 +20,8 @@ class TableEdits {
   // Of a trace in the location `path`. `may_be_done`: by the process before.
   boost::asio::awaitable<EditOutcome> apply(std::string path, const TraceId& trace,
                                             const mlflow::TraceEdit& edit, bool may_be_done);
+  // GET of the trace's info; not_found when there is no such trace in the location `path`.
+  boost::asio::awaitable<Verdict> trace_info(const std::string& path, const TraceId& trace);
 
  private:
   boost::asio::awaitable<EditOutcome> set_tag(std::string base, const mlflow::SetTag& edit);
@@ -33,6 +35,7 @@ class TableEdits {
                                            const mlflow::LinkToRun& edit);
   // Whether it was the trace that was missing, or something of it.
   boost::asio::awaitable<EditOutcome> ask_for_trace(std::string base, Verdict otherwise);
+  boost::asio::awaitable<Verdict> info_at(std::string base);
   // The assessment as V4 takes it.
   [[nodiscard]] std::string body_of(const std::string& assessment, std::string_view id,
                                     const std::string& path, const TraceId& trace);

@@ -300,9 +300,11 @@ def start_trace(s, r):
     s.traces[tid] = {**old, **new}
     return {"trace": {"trace_info": with_assessments(s, tid, s.traces[tid])}}
 
+def is_searchable(s, key):
+    return s.started.get(key, 0) <= time.time() - s.config["search_lag_s"]
+
 def searchable(s):
-    old = time.time() - s.config["search_lag_s"]
-    return [(tid, info) for tid, info in s.traces.items() if s.started.get(tid, 0) <= old]
+    return [(tid, info) for tid, info in s.traces.items() if is_searchable(s, tid)]
 
 def need_trace(s, tid):
     if tid not in s.traces:
@@ -512,6 +514,7 @@ def otel_ingest(s, r):
     if rejected and not s.config["strict_partial"]:
         raise ApiError(400, "INVALID_PARAMETER_VALUE", f"{rejected} invalid spans")
     for loc, tid, span, res in rows:
+        s.started.setdefault(f"{loc}/{tid}", time.time())
         s.uc_rows.setdefault((loc, tid), []).append((span, res))
         s.note(f"{loc}/{tid}", "spans")
     r.rows, r.traces = len(rows), {tid for _, tid, _, _ in rows}
@@ -554,6 +557,7 @@ def v4_info(s, r, loc, tid):
         raise ApiError(409, "ALREADY_EXISTS", f"Trace {tid} already exists in {loc}.")
     info = copy.deepcopy(r.body)
     merge_assessments(s, f"{loc}/{tid}", info.pop("assessments", []))
+    s.started.setdefault(f"{loc}/{tid}", time.time())
     old = s.uc_infos.get((loc, tid), {})
     s.uc_infos[(loc, tid)] = {**old, **info, "trace_id": tid, "tags": {**old.get("tags", {}), **info.get("tags", {})}}
     s.note(f"{loc}/{tid}", "v4_info")
@@ -603,7 +607,7 @@ def v4_search(s, r):
         else:
             uc = l.get("uc_table_prefix") or l.get("uc_schema")
             loc = ".".join(filter(None, (uc["catalog_name"], uc["schema_name"], uc.get("table_prefix"))))
-            infos += [uc_info(s, *k) for k in {*s.uc_infos, *s.uc_rows} if k[0] == loc]
+            infos += [uc_info(s, *k) for k in {*s.uc_infos, *s.uc_rows} if k[0] == loc and is_searchable(s, "/".join(k))]
             s.warehouses.append(r.body.get("sql_warehouse_id"))
     page, token = run_search(infos, r.body)
     result = {"trace_infos": page, **({"next_page_token": token} if token else {})}
