@@ -184,5 +184,127 @@ TEST(LearnedRate, SendsNoBurstAfterAStandstill) {
   EXPECT_LE(at_once, 8);  // 50 ms of about 97 a second
 }
 
+// Taken one after the other, the last one at `now`.
+void take(LearnedRate& rate, int requests, milliseconds apart, Time& now) {
+  for (int i = 0; i < requests; ++i) rate.accepted(now += apart);
+}
+
+// A far side that took 100 in the last second and then refused: 97 a second from now on.
+struct RateOfNinetySeven : ::testing::Test {
+  LearnedRate rate;
+  Time now{milliseconds(99'990)};
+  RateOfNinetySeven() {
+    take(rate, 100, milliseconds(10), now);
+    rate.refused(now, seconds(1));
+  }
+  [[nodiscard]] double per_second() const { return rate.per_second().value_or(0); }
+  // Sends all that may go at this moment, and one more has to wait.
+  void use_up() {
+    while (rate.reserve(now) <= now) {
+    }
+  }
+};
+
+TEST(LearnedRate, LearnsNothingFromTooFewBeforeTheFirstRefusal) {
+  Time now{seconds(100)};
+  LearnedRate four, five;
+  take(four, 4, milliseconds(10), now);
+  four.refused(now, seconds(1));
+  EXPECT_FALSE(four.per_second());
+  EXPECT_EQ(four.reserve(now), now);
+  take(five, 5, milliseconds(10), now);
+  five.refused(now, seconds(1));
+  EXPECT_NEAR(five.per_second().value_or(0), 0.97 * 5, 0.01);
+}
+
+TEST(LearnedRate, CountsWhatWasTakenInTheLastSecondAlone) {
+  Time now{seconds(100)};
+  LearnedRate rate;
+  take(rate, 80, milliseconds(10), now);
+  now += milliseconds(1500);
+  take(rate, 10, milliseconds(10), now);
+  rate.refused(now, seconds(1));
+  EXPECT_NEAR(rate.per_second().value_or(0), 0.97 * 10, 0.01);
+  LearnedRate late;
+  take(late, 80, milliseconds(10), now);
+  late.refused(now + seconds(2), seconds(1));
+  EXPECT_FALSE(late.per_second()) << "nothing was taken in the second before it";
+}
+
+TEST_F(RateOfNinetySeven, NothingGoesInThePause) {
+  EXPECT_NEAR(per_second(), 97, 0.01);
+  EXPECT_EQ(rate.reserve(now), now + seconds(1));
+}
+
+TEST_F(RateOfNinetySeven, ASecondRefusalSoonAfterIsJudgedByWhatWasTakenSinceThePauseIncluded) {
+  take(rate, 350, milliseconds(11), now);
+  now += milliseconds(150);
+  rate.refused(now, seconds(1));  // five seconds after the first one, less 1 ms a request
+  EXPECT_NEAR(per_second(), 350 / 4.0, 0.01);
+}
+
+TEST_F(RateOfNinetySeven, ASecondRefusalSoonAfterCostsAtMostHalfAndAtLeastThreePercent) {
+  LearnedRate little = rate, much = rate;
+  Time later = now + seconds(2);
+  take(little, 1, milliseconds(10), later);
+  little.refused(later, seconds(1));
+  EXPECT_NEAR(little.per_second().value_or(0), 97 / 2.0, 0.01);
+  later = now + seconds(1);
+  take(much, 1000, milliseconds(1), later);
+  much.refused(later, seconds(1));
+  EXPECT_NEAR(much.per_second().value_or(0), 97 * 0.97, 0.01);
+}
+
+TEST_F(RateOfNinetySeven, ARefusalLongAfterCostsThreePercentHoweverLittleWasTaken) {
+  now += seconds(12);
+  take(rate, 1, milliseconds(10), now);
+  rate.refused(now, seconds(1));
+  EXPECT_NEAR(per_second(), 97 * 0.97, 0.01);
+}
+
+TEST_F(RateOfNinetySeven, WhereEverythingIsRefusedTheRateStaysAndOnlyThePauseCounts) {
+  for (int i = 0; i < 10; ++i) {
+    now += seconds(5);
+    rate.refused(now, seconds(4));
+  }
+  EXPECT_NEAR(per_second(), 97, 0.01);
+  EXPECT_EQ(rate.reserve(now), now + seconds(4));
+}
+
+TEST_F(RateOfNinetySeven, IsNeverBelowOneASecond) {
+  for (int i = 0; i < 20; ++i) {
+    now += seconds(2);
+    take(rate, 1, milliseconds(10), now);
+    rate.refused(now, seconds(1));
+  }
+  EXPECT_EQ(per_second(), 1);
+}
+
+TEST_F(RateOfNinetySeven, IsBackWhereItWasRefusedAfterAMinuteOfUseQuicklyAtFirst) {
+  take(rate, 1, milliseconds(10), now);
+  rate.refused(now, milliseconds(0));
+  ASSERT_NEAR(per_second(), 97 / 2.0, 0.01);
+  const auto use_for = [this](seconds time) {
+    for (const Time until = now + time; now < until; now += milliseconds(100)) use_up();
+  };
+  use_for(seconds(30));
+  EXPECT_NEAR(per_second(), 97 - 48.5 / 8, 0.5);
+  use_for(seconds(30));
+  EXPECT_NEAR(per_second(), 97, 0.1);
+  use_for(seconds(60));
+  EXPECT_NEAR(per_second(), 97 + 48.5, 1);
+}
+
+TEST_F(RateOfNinetySeven, OfTheTimeBetweenTwoWaitsASecondCountsAsUse) {
+  take(rate, 1, milliseconds(10), now);
+  rate.refused(now, milliseconds(0));
+  for (int i = 0; i < 12; ++i) {
+    use_up();
+    now += seconds(5);
+  }
+  const double left = 1 - 11 / 60.0;
+  EXPECT_NEAR(per_second(), 97 - 48.5 * left * left * left, 0.5);
+}
+
 }  // namespace
 }  // namespace spanferry::uploader

@@ -24,6 +24,7 @@ class PaceTest : public ::testing::Test {
   }
   void ask(Calls calls) {
     asio::co_spawn(io, pace.turn(calls), [this](const std::exception_ptr&, std::optional<Pace::Turn> turn) {
+      if (!turn) ++left_empty_handed;
       if (turn) turns.push_back(*std::move(turn));
     });
   }
@@ -32,8 +33,25 @@ class PaceTest : public ::testing::Test {
     pace.ended(turns.front(), how, asked);
     turns.pop_front();
   }
+  // The last one: it was not alone.
+  void end_last(Pace::End how, std::optional<milliseconds> asked = std::nullopt) {
+    pace.ended(turns.back(), how, asked);
+    turns.pop_back();
+  }
   bool wait_for(std::size_t under_way) {
     return run_until(io, [&] { return turns.size() == under_way; });
+  }
+  // Seven a second; the next one may go at once.
+  void learn_a_rate_of_creations() {
+    for (int i = 0; i < 8; ++i) ask(Calls::create);
+    ASSERT_TRUE(wait_for(8));
+    for (int i = 0; i < 7; ++i) end(Pace::End::taken);
+    end(Pace::End::too_fast, milliseconds(1));
+    ask(Calls::create);
+    ASSERT_TRUE(wait_for(1));
+    end(Pace::End::taken);
+    ASSERT_FALSE(pace.is_held());
+    ASSERT_GT(pace.rate(Calls::create), 6);
   }
   // Whatever could go has gone.
   void settle() {
@@ -44,6 +62,7 @@ class PaceTest : public ::testing::Test {
   asio::io_context io;
   Pace pace{io, 64, {milliseconds(1), milliseconds(1)}};
   std::deque<Pace::Turn> turns;
+  int left_empty_handed = 0;
 };
 
 TEST_F(PaceTest, LetsNoMoreGoThanTheLimitAndMoreOnceTheySucceed) {
@@ -140,6 +159,139 @@ TEST_F(PaceTest, SaysWhenThereIsRoomAgain) {
   for (int i = 0; i < 9; ++i) ask(Calls::spans);
   settle();
   EXPECT_TRUE(pace.has_room());
+}
+
+TEST_F(PaceTest, BeginsWithNoMoreThanTheMostAtOneTime) {
+  Pace narrow(io, 3, {milliseconds(1), milliseconds(1)});
+  EXPECT_EQ(narrow.limit(), 3U);
+  for (int i = 0; i < 5; ++i)
+    asio::co_spawn(io, narrow.turn(Calls::other),
+                   [this](const std::exception_ptr&, std::optional<Pace::Turn> turn) {
+                     if (turn) turns.push_back(*std::move(turn));
+                   });
+  settle();
+  EXPECT_EQ(turns.size(), 3U);
+  narrow.stop();
+  settle();
+  turns.clear();
+}
+
+TEST_F(PaceTest, WhoWaitsForASlotWhileItsKindIsRefusedGivesItToAnother) {
+  for (int i = 0; i < 9; ++i) ask(Calls::create);
+  settle();
+  ASSERT_EQ(turns.size(), 8U);
+  end_last(Pace::End::too_fast, milliseconds(500));
+  ASSERT_EQ(pace.limit(), 4U);
+  while (turns.size() > 3) end(Pace::End::not_known);
+  settle();
+  EXPECT_EQ(turns.size(), 3U) << "the ninth was given a slot, and may not go";
+  ask(Calls::other);
+  settle();
+  ASSERT_EQ(turns.size(), 4U);
+  EXPECT_EQ(turns.back().calls, Calls::other);
+  end_last(Pace::End::not_known);
+  ASSERT_TRUE(wait_for(4)) << "it goes once its kind is probed";
+  EXPECT_EQ(turns.back().calls, Calls::create);
+}
+
+TEST_F(PaceTest, WhoWaitsForItsTimeWhileItsKindIsRefusedWaitsForTheRefusalToo) {
+  learn_a_rate_of_creations();
+  ask(Calls::create);
+  ASSERT_TRUE(wait_for(1));
+  ask(Calls::create);  // its time is a seventh of a second away
+  settle();
+  const auto refused_at = steady_clock::now();
+  end(Pace::End::too_fast, milliseconds(400));
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_GE(steady_clock::now() - refused_at, milliseconds(400));
+}
+
+TEST_F(PaceTest, AProbeThatIsRefusedHoldsItsKindForAnotherWhile) {
+  ask(Calls::create);
+  ASSERT_TRUE(wait_for(1));
+  end(Pace::End::too_fast, milliseconds(20));
+  ask(Calls::create);
+  ask(Calls::create);
+  ASSERT_TRUE(wait_for(1));
+  const auto refused_at = steady_clock::now();
+  end(Pace::End::too_fast, milliseconds(60));
+  EXPECT_TRUE(pace.is_held());
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_GE(steady_clock::now() - refused_at, milliseconds(60));
+  end(Pace::End::taken);
+  EXPECT_FALSE(pace.is_held());
+}
+
+TEST_F(PaceTest, AProbeThatTellsNothingOfTheRateIsFollowedByAnother) {
+  for (const auto how : {Pace::End::not_known, Pace::End::too_many}) {
+    ask(Calls::create);
+    ASSERT_TRUE(wait_for(1));
+    end(Pace::End::too_fast, milliseconds(10));
+    ask(Calls::create);
+    ask(Calls::create);
+    ASSERT_TRUE(wait_for(1));
+    end(how);
+    EXPECT_TRUE(pace.is_held());
+    settle();
+    ASSERT_EQ(turns.size(), 1U) << "the next one probes at once";
+    end(Pace::End::taken);
+    EXPECT_FALSE(pace.is_held());
+  }
+}
+
+TEST_F(PaceTest, ARefusalOfAStorageHoldsNoCallsAndCountsForHowManyMayGoAtOneTime) {
+  ask(Calls::storage);
+  ask(Calls::storage);
+  ASSERT_TRUE(wait_for(2));
+  end(Pace::End::too_fast, milliseconds(60'000));
+  end(Pace::End::too_fast, milliseconds(60'000));
+  EXPECT_FALSE(pace.is_held());
+  EXPECT_EQ(pace.limit(), 4U);
+  EXPECT_EQ(pace.rate(Calls::storage), 0);
+  ask(Calls::storage);
+  settle();
+  EXPECT_EQ(turns.size(), 1U);
+}
+
+TEST_F(PaceTest, AStopEndsEveryWait) {
+  learn_a_rate_of_creations();
+  ask(Calls::create);
+  ASSERT_TRUE(wait_for(1));
+  end(Pace::End::taken);
+  ask(Calls::spans);
+  ASSERT_TRUE(wait_for(1));
+  end(Pace::End::too_fast, milliseconds(60'000));
+  ask(Calls::create);                                                 // waits for its time,
+  ask(Calls::spans);                                                  // at the gate,
+  for (std::size_t i = 0; i <= pace.limit(); ++i) ask(Calls::other);  // and the last one for a slot
+  settle();
+  ASSERT_EQ(turns.size(), pace.limit());
+  ASSERT_EQ(left_empty_handed, 0);
+  pace.stop();
+  settle();
+  EXPECT_EQ(left_empty_handed, 3);
+  ask(Calls::storage);
+  ask(Calls::other);
+  settle();
+  EXPECT_EQ(left_empty_handed, 5);
+}
+
+TEST_F(PaceTest, WithOneAtATimeThereIsRoomWhileNobodyWaits) {
+  for (int i = 0; i < 3; ++i) {
+    ask(Calls::other);
+    ask(Calls::other);
+    settle();
+    ASSERT_EQ(turns.size(), 2U);
+    end_last(Pace::End::too_many);
+    end(Pace::End::not_known);
+  }
+  ASSERT_EQ(pace.limit(), 1U);
+  EXPECT_TRUE(pace.has_room());
+  ask(Calls::other);
+  ask(Calls::other);
+  settle();
+  ASSERT_EQ(turns.size(), 1U);
+  EXPECT_FALSE(pace.has_room());
 }
 
 TEST_F(PaceTest, TellsTheKindsOfCallsApart) {
