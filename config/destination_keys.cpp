@@ -208,7 +208,9 @@ const std::array<DestinationKey, 31> kKeys{{
       "A trace whose root span has ended is sent after this long without news.", 0, kDay},
      "databricks mlflow",
      [](Destination& d, const Value& v) { return d.assemble.quiet = duration(v), std::string(); }},
-    {{"assemble.max_open", Type::duration, "10min", "", "A trace without a root span is sent after this.",
+    {{"assemble.max_open", Type::duration, "10min", "",
+      "A trace without a root span is sent after this, as one that goes on; when its root comes, it is told "
+      "anew. Nothing closes it before that (docs/decisions/0007).",
       kSecond, 30 * kDay},
      "databricks mlflow",
      [](Destination& d, const Value& v) { return d.assemble.max_open = duration(v), std::string(); }},
