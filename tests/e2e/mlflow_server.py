@@ -11,9 +11,12 @@ import sys
 import tempfile
 import urllib.request
 
+import outage
 from waiting import free_port, wait_until
 
 
+# The server refuses requests under any other name.
+HOSTS = f"127.0.0.1:*,localhost:*,{outage.NAME}:*"
 ADMIN, ADMIN_PASSWORD = "admin", "planted-admin-password"
 _databases = {}  # by address
 
@@ -35,7 +38,7 @@ def serve(with_users=False, file_store=False):
     _databases[url] = f"{directory}/artifacts" if file_store else f"{directory}/mlflow.db"
     store = f"{directory}/store" if file_store else f"sqlite:///{directory}/mlflow.db"
     log = open(f"{directory}/log", "w+")
-    arguments, more = [], {"MLFLOW_MODEL_CATALOG_URI": "", "MLFLOW_ALLOW_FILE_STORE": "true"}
+    arguments, more = [], {"MLFLOW_MODEL_CATALOG_URI": "", "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_SERVER_ALLOWED_HOSTS": HOSTS}
     if with_users:
         with open(f"{directory}/auth.ini", "w") as file:
             file.write(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{directory}/auth.db\n"
