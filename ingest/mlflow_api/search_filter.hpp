@@ -54,9 +54,7 @@ struct SearchClause {
 // All of them must hold; none: every trace matches.
 using SearchFilter = std::vector<SearchClause>;
 
-inline constexpr std::size_t kMaxFilterBytes = 64U << 10;
-
-// Errors: invalid_input, with the server's sentence.
+// At most kMaxFilterBytes. Errors: invalid_input, with the server's sentence.
 Result<SearchFilter> parse_search_filter(std::string_view text);
 
 struct SearchOrder {

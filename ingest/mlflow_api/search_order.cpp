@@ -4,6 +4,7 @@
 
 #include "ingest/mlflow_api/search_filter.hpp"
 #include "ingest/mlflow_api/search_rules.hpp"
+#include "ingest/mlflow_api/search_words.hpp"
 #include "model/lower.hpp"
 
 namespace spanferry::ingest {
@@ -13,38 +14,8 @@ std::unexpected<Error> refused(std::string sentence) {
   return fail(ErrorKind::invalid_input, std::move(sentence));
 }
 
-// Words between white space; what is in backticks or quotes is one, and loses them.
-std::vector<std::string> shell_words(std::string_view text) {
-  std::vector<std::string> words;
-  bool in_word = false;
-  char quote = 0;
-  for (char c : text) {
-    if (c == '`') c = '"';
-    if (quote != 0) {
-      if (c == quote) {
-        quote = 0;
-      } else {
-        words.back() += c;
-      }
-      continue;
-    }
-    if (c == ' ' || (c >= '\t' && c <= '\r')) {
-      in_word = false;
-      continue;
-    }
-    if (!in_word) words.emplace_back();
-    in_word = true;
-    if (c == '"' || c == '\'') {
-      quote = c;
-    } else {
-      words.back() += c;
-    }
-  }
-  return words;
-}
-
 Result<SearchOrder> parse_one(const std::string& text) {
-  const auto words = shell_words(text);
+  const auto words = order_words(text);
   if (words.empty() || words.size() > 2)
     return refused(fmt::format("Invalid order_by clause '{}'. Could not be parsed.", text));
   const std::string direction = words.size() == 2 ? lower(words[1]) : "asc";

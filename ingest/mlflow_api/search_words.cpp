@@ -55,21 +55,23 @@ class Scanner {
     return Kind::other;
   }
 
-  // A doubled quote, and one after a backslash, is part of what is quoted.
+  // A doubled quote, and one after a backslash, is part of what is quoted, unless nothing ends it then.
   bool skip_quoted(char quote) {
+    std::size_t otherwise = 0;
     for (++at_; at_ < text_.size(); ++at_) {
       if (text_[at_] == '\\' && quote == '\'') {
         ++at_;
+        if (at_ < text_.size() && text_[at_] == quote) otherwise = at_ + 1;
       } else if (text_[at_] == quote) {
         if (at_ + 1 == text_.size() || text_[at_ + 1] != quote) {
           ++at_;
           return true;
         }
-        ++at_;
+        otherwise = ++at_;
       }
     }
-    at_ = std::min(at_, text_.size());
-    return false;
+    at_ = otherwise == 0 ? text_.size() : otherwise;
+    return otherwise != 0;
   }
 
   bool skip_name() {
@@ -127,6 +129,35 @@ bool SearchWord::is(std::string_view keyword) const {
 }
 
 Result<std::vector<SearchWord>> search_words(std::string_view filter) { return Scanner(filter).words(); }
+
+std::vector<std::string> order_words(std::string_view text) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  char quote = 0;
+  for (char c : text) {
+    if (c == '`') c = '"';
+    if (quote != 0) {
+      if (c == quote) {
+        quote = 0;
+      } else {
+        words.back() += c;
+      }
+      continue;
+    }
+    if (c == ' ' || (c >= '\t' && c <= '\r')) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    if (c == '"' || c == '\'') {
+      quote = c;
+    } else {
+      words.back() += c;
+    }
+  }
+  return quote == 0 ? words : std::vector<std::string>();
+}
 
 bool is_quoted(std::string_view text, char quote) {
   return text.size() >= 2 && text.front() == quote && text.back() == quote;

@@ -1,7 +1,8 @@
-// The words a search filter is made of.
+// The words that filters and orders of searches are made of.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct SearchWord {
 
 // Errors: invalid_input (a quote or parenthesis that does not end).
 Result<std::vector<SearchWord>> search_words(std::string_view filter);
+
+// Of a clause of an order: what stands between white space; what is in backticks or quotes is one word, and
+// loses them. None: a quote does not end.
+std::vector<std::string> order_words(std::string_view clause);
 
 // In quotes of that kind.
 bool is_quoted(std::string_view text, char quote);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ingest/mlflow_api/search_comparison.hpp"
 #include "ingest/mlflow_api/search_match.hpp"
 
 namespace spanferry::ingest {
