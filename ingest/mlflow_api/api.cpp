@@ -74,22 +74,24 @@ Response Api::refusal(const Error& error, std::string_view client) {
   return give_up;
 }
 
-void Api::keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply) {
+void Api::keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply, Kept kept) {
   std::uint64_t spans = 0;
   for (const auto& entry : entries) spans += entry.header.span_count;
   answer.accepted_spans = spans;
-  spool.append(std::move(entries), [this, client = std::string(call.client), answer = std::move(answer),
-                                    reply = std::move(reply)](Result<spool::Appended> appended) mutable {
-    if (!appended) return reply(refusal(appended.error(), client));
-    patience.renew();
-    reply(std::move(answer));
-  });
+  spool.append(std::move(entries),
+               [this, client = std::string(call.client), answer = std::move(answer), reply = std::move(reply),
+                kept = std::move(kept)](Result<spool::Appended> appended) mutable {
+                 if (!appended) return reply(refusal(appended.error(), client));
+                 if (kept) kept(appended->last);
+                 patience.renew();
+                 reply(std::move(answer));
+               });
 }
 
-void Api::keep(const Call& call, spool::Entry entry, Response answer, Reply reply) {
+void Api::keep(const Call& call, spool::Entry entry, Response answer, Reply reply, Kept kept) {
   std::vector<spool::Entry> entries;
   entries.push_back(std::move(entry));
-  keep(call, std::move(entries), std::move(answer), std::move(reply));
+  keep(call, std::move(entries), std::move(answer), std::move(reply), std::move(kept));
 }
 
 std::string experiment_of(const Api& api, const LocalTrace& trace) {

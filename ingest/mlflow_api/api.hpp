@@ -71,8 +71,11 @@ class Api {
                                    const std::optional<TraceId>& trace, Route route = {}) const;
   // Answers with `answer` once the records are durable, as the doors do where they are not: 503, and after a
   // while of those 400 to a client that would repeat a 503 in the app's own thread (patience.hpp).
-  void keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply);
-  void keep(const Call& call, spool::Entry entry, Response answer, Reply reply);
+  // `kept` is told the last record before the answer goes out.
+  using Kept = std::move_only_function<void(Seq)>;
+  void keep(const Call& call, std::vector<spool::Entry> entries, Response answer, Reply reply,
+            Kept kept = {});
+  void keep(const Call& call, spool::Entry entry, Response answer, Reply reply, Kept kept = {});
   // What a write that cannot be kept now is answered.
   Response refusal(const Error& error, std::string_view client);
 

@@ -23,7 +23,8 @@ std::string encode(const Experiment& experiment) {
       .field("created", experiment.created_ms)
       .field("updated", experiment.updated_ms)
       .field("deleted", experiment.deleted)
-      .field("made_by", std::to_string(experiment.made_by));
+      .field("made_by", std::to_string(experiment.made_by))
+      .field("edited", std::to_string(experiment.edited));
   json.key("tags").begin_array();
   for (const auto& [key, value] : experiment.tags)
     json.begin_object().field("key", key).field("value", value).end_object();
@@ -43,6 +44,7 @@ Result<Experiment> decode(std::string_view value) {
   const std::string* deleted = json->find("deleted");
   experiment.deleted = deleted != nullptr && *deleted == "true";
   experiment.made_by = std::strtoull(json->text("made_by").value_or("0").c_str(), nullptr, 10);
+  experiment.edited = std::strtoull(json->text("edited").value_or("0").c_str(), nullptr, 10);
   for (const std::string& tag : json->list("tags"))
     if (const auto one = JsonObject::parse(tag, "the tag"))
       experiment.tags.emplace_back(one->text("key").value_or(""), one->text("value").value_or(""));
@@ -52,6 +54,11 @@ Result<Experiment> decode(std::string_view value) {
 }  // namespace
 
 bool Experiment::provisional() const { return is_provisional_id(id); }
+
+void Experiment::set_tag(const std::string& key, const std::string& value) {
+  std::erase_if(tags, [&key](const auto& tag) { return tag.first == key; });
+  tags.emplace_back(key, value);
+}
 
 ExperimentBook::ExperimentBook(spool::Spool& spool, std::string owner)
     : spool_(spool), owner_(std::move(owner)) {}
@@ -123,6 +130,10 @@ std::string ExperimentBook::put(Experiment experiment, std::move_only_function<v
   if (place == kMaxExperiments)
     return refuse(ErrorKind::full, fmt::format("more than {} experiments are not kept", kMaxExperiments));
   if (experiment.id.empty()) experiment.id = std::to_string(place);
+  if (place < all_.size() && all_[place].edited > experiment.edited) {
+    experiment.edited = all_[place].edited;
+    experiment.tags = all_[place].tags;
+  }
   std::string value = encode(experiment);
   if (value.size() > spool::kMaxPutValueBytes)
     return refuse(ErrorKind::too_large,
@@ -140,6 +151,14 @@ std::string ExperimentBook::put(Experiment experiment, std::move_only_function<v
   lock.unlock();
   spool_.put(key_of(place), std::move(value), std::move(done));
   return id;
+}
+
+void ExperimentBook::edit(std::string_view id, const std::string& key, const std::string& value, Seq edited) {
+  auto experiment = by_id(id);
+  if (!experiment) return;
+  experiment->edited = edited;
+  if (!key.empty()) experiment->set_tag(key, value);
+  put(*std::move(experiment));
 }
 
 }  // namespace spanferry::ingest

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/record.hpp"
 #include "model/result.hpp"
 
 namespace spanferry::spool {
@@ -29,8 +30,10 @@ struct Experiment {
   bool deleted = false;
   std::vector<std::pair<std::string, std::string>> tags;
   std::uint64_t made_by = 0;  // idempotency id of the request that created it
+  Seq edited = 0;             // the last record by which a client here made or changed it; 0: none
 
   [[nodiscard]] bool provisional() const;
+  void set_tag(const std::string& key, const std::string& value);
   bool operator==(const Experiment&) const = default;
 };
 
@@ -52,9 +55,11 @@ class ExperimentBook {
   bool is_due(const std::string& name, std::int64_t now_ms, std::int64_t fresh_ms);
 
   // Adds it, or replaces the one of that name; visible at once, `done` is called when it is durable. One
-  // without an id gets the next number. The id it has now. Errors: full (too many), too_large (its tags),
-  // those of the spool.
+  // without an id gets the next number; one that knows of fewer edits keeps the tags that are here. The id it
+  // has now. Errors: full (too many), too_large (its tags), those of the spool.
   std::string put(Experiment experiment, std::move_only_function<void(Result<>)> done = {});
+  // Sets the tag of one in the book, if `key` is not empty; `edited` is the record that says so.
+  void edit(std::string_view id, const std::string& key, const std::string& value, Seq edited);
 
  private:
   [[nodiscard]] std::string key_of(std::size_t place) const;

@@ -91,10 +91,19 @@ std::optional<Experiment> parse_experiment(std::string_view json) {
   return experiment;
 }
 
+bool is_edited(const Api& api, const Experiment& experiment) {
+  return experiment.edited != 0 && api.reader() != nullptr &&
+         !api.reader()->settled(TraceId{}, {experiment.edited});
+}
+
 Experiment keep_experiment(Api& api, Experiment experiment) {
   const auto known = api.experiments.by_name(experiment.name);
   experiment.id = known && known->provisional() ? known->id : experiment.far_id;
-  if (known) experiment.made_by = known->made_by;
+  if (known) {
+    experiment.made_by = known->made_by;
+    experiment.edited = known->edited;
+    if (is_edited(api, *known)) experiment.tags = known->tags;
+  }
   if (known && *known == experiment) return experiment;
   if (api.experiments.put(experiment).empty()) {
     experiment.tags.clear();  // more than is kept of one

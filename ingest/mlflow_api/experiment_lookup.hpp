@@ -28,7 +28,10 @@ void give_provisional_id(Api& api, const std::string& name,
 
 // Of an answer of the far side: {"experiment": …} or an experiment itself. Nothing if it holds none.
 std::optional<Experiment> parse_experiment(std::string_view json);
-// Keeps what the far side says of an experiment: under the id that clients know, if they know one.
+// A client here has made or changed it, and the far side has not got all of that yet.
+bool is_edited(const Api& api, const Experiment& experiment);
+// Keeps what the far side says of an experiment: under the id that clients know, if they know one, and with
+// the tags that it has not got yet.
 Experiment keep_experiment(Api& api, Experiment experiment);
 
 }  // namespace spanferry::ingest

@@ -89,7 +89,8 @@ void create_later(Api& api, const Call& call, Experiment experiment, Reply reply
             encode(mlflow::ExperimentEdit(mlflow::CreateExperiment{made.name, made.id, std::move(tags)})),
             std::nullopt, std::move(route));
         entry.header.idempotency_id = made.made_by;
-        api.keep(call, std::move(entry), id_answer(made.id), std::move(reply));
+        api.keep(call, std::move(entry), id_answer(made.id), std::move(reply),
+                 [&api, id = made.id](Seq seq) { api.experiments.edit(id, "", "", seq); });
       });
 }
 
@@ -176,11 +177,9 @@ void set_experiment_tag(Api& api, const Call& call, Reply reply) {
   const std::string value = body->text("value").value_or("");
   auto known = api.experiments.by_id(*id);
   if (!known && api.is_local()) return reply(not_there(fmt::format("No Experiment with id={} exists", *id)));
-  if (known) {
-    std::erase_if(known->tags, [&key](const auto& tag) { return tag.first == *key; });
-    known->tags.emplace_back(*key, value);
-    known->updated_ms = api.now_ms();
-    if (api.experiments.put(*std::move(known)).empty() && api.is_local())
+  if (known && api.is_local()) {
+    known->set_tag(*key, value);
+    if (api.experiments.put(*std::move(known)).empty())
       return reply(invalid("the tags of this experiment take more than is kept of one"));
   }
   Route route;
@@ -188,7 +187,10 @@ void set_experiment_tag(Api& api, const Call& call, Reply reply) {
   auto entry = api.entry(call, RecordKind::experiment_edit,
                          encode(mlflow::ExperimentEdit(mlflow::SetExperimentTag{*key, value})), std::nullopt,
                          std::move(route));
-  api.keep(call, std::move(entry), json_answer("{}"), std::move(reply));
+  Api::Kept kept;
+  if (!api.is_local())
+    kept = [&api, id = *id, key = *key, value](Seq seq) { api.experiments.edit(id, key, value, seq); };
+  api.keep(call, std::move(entry), json_answer("{}"), std::move(reply), std::move(kept));
 }
 
 }  // namespace spanferry::ingest

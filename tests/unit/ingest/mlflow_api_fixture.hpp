@@ -20,7 +20,7 @@ class FakeWorkspace final : public ingest::WorkspaceReader {
   [[nodiscard]] State state() const override { return state_; }
   [[nodiscard]] Kind kind() const override { return Kind::mlflow; }
   [[nodiscard]] std::string destination() const override { return "server"; }
-  [[nodiscard]] bool settled(const TraceId&, const std::vector<Seq>&) const override { return false; }
+  [[nodiscard]] bool settled(const TraceId&, const std::vector<Seq>&) const override { return settled_; }
   void read(ingest::WorkspaceRequest request,
             std::move_only_function<void(Result<ingest::WorkspaceAnswer>)> done) override {
     asked.push_back(request);
@@ -34,6 +34,7 @@ class FakeWorkspace final : public ingest::WorkspaceReader {
   }
 
   State state_ = State::ok;
+  bool settled_ = false;                                // whatever it is asked about
   std::deque<Result<ingest::WorkspaceAnswer>> answers;  // said in turn; then nothing
   std::vector<ingest::WorkspaceRequest> asked;
 };

@@ -84,17 +84,113 @@ TEST_F(MlflowExperimentSearch, TellsOneWithAnIdOfOursOnceWhetherItIsThereOrNot) 
   EXPECT_EQ(api->experiments.by_name("/Shared/chat")->far_id, "7");
 }
 
-TEST_F(MlflowExperimentSearch, PagesGoOnFromThoseHereToThoseThere) {
+TEST_F(MlflowExperimentSearch, TellsThoseHereInTheirPlaceOnWhateverPageThatIs) {
   open_before_a_server();
   give_a_provisional_id();
+  far.say(200, page(experiment("1", "/Shared/a") + "," + experiment("2", "/Shared/b"), "x"));
+  const auto first = found_in(call("POST", kSearch, R"({"max_results":2,"order_by":["name"]})"));
+  EXPECT_THAT(first.names, ElementsAre("/Shared/a", "/Shared/b"));
+  far.say(200, page(experiment("3", "/Shared/d")));
+  const auto second =
+      found_in(call("POST", kSearch,
+                    fmt::format(R"({{"max_results":2,"order_by":["name"],"page_token":"{}"}})", first.next)));
+  EXPECT_THAT(second.names, ElementsAre("/Shared/chat", "/Shared/d"));
+  EXPECT_EQ(second.next, "");
+}
+
+TEST_F(MlflowExperimentSearch, TellsOneOnceThoughItComesToBeThereBetweenTwoPages) {
+  open_before_a_server();
+  give_a_provisional_id();
+  far.say(200, page(experiment("1", "one"), "x"));
   const auto first = found_in(call("POST", kSearch, R"({"max_results":1})"));
   EXPECT_THAT(first.names, ElementsAre("/Shared/chat"));
-  EXPECT_THAT(far.asked, IsEmpty());
-  far.say(200, page(experiment("1", "one"), "x"));
+  const auto with_token = [&first] {
+    return fmt::format(R"({{"max_results":2,"page_token":"{}"}})", first.next);
+  };
+  far.say(200, page(experiment("1", "one") + "," + experiment("7", "/Shared/chat")));
+  EXPECT_THAT(found_in(call("POST", kSearch, with_token())).names, ElementsAre("one"));
+}
+
+TEST_F(MlflowExperimentSearch, AFarSideThatGoesAwayBetweenTwoPagesIsMissedAloud) {
+  open_before_a_server();
+  give_a_provisional_id();
+  far.say(200, page(experiment("1", "/Shared/a"), "x"));
+  const auto first = found_in(call("POST", kSearch, R"({"max_results":1,"order_by":["name"]})"));
+  EXPECT_THAT(first.names, ElementsAre("/Shared/a"));
+  far.state_ = State::away;
   const auto second =
-      found_in(call("POST", kSearch, fmt::format(R"({{"max_results":1,"page_token":"{}"}})", first.next)));
-  EXPECT_THAT(second.names, ElementsAre("one"));
-  EXPECT_NE(second.next, "");
+      call("POST", kSearch,
+           fmt::format(R"({{"max_results":1,"order_by":["name"],"page_token":"{}"}})", first.next));
+  EXPECT_THAT(found_in(second).names, ElementsAre("/Shared/chat"));
+  EXPECT_NE(header(second, kPartial), "");
+}
+
+TEST_F(MlflowExperimentSearch, AsksForTheFarSidesOwnIdsInPlaceOfOurs) {
+  open_before_a_server();
+  give_a_provisional_id();
+  const std::string ours = api->experiments.by_name("/Shared/chat")->id;
+  const auto search = [&](std::string_view filter) {
+    return call("POST", kSearch, fmt::format(R"({{"max_results":5,"filter":"{}"}})", filter));
+  };
+  far.say(200, page(""));
+  EXPECT_THAT(found_in(search(fmt::format("experiment_id = '{}'", ours))).ids, ElementsAre(ours));
+  EXPECT_THAT(far.asked.back().body, HasSubstr(ours)) << "it has none of its own yet, and nothing has that";
+  far.say(200, page(experiment("7", "/Shared/chat")));
+  EXPECT_THAT(found_in(search("name LIKE '%'")).ids, ElementsAre(ours));
+  far.say(200, page(experiment("7", "/Shared/chat")));
+  const auto found =
+      found_in(search(fmt::format("name = 'a' AND experiment_id IN ('{}', '2') AND name != 'b'", ours)));
+  EXPECT_THAT(found.ids, ElementsAre(ours));
+  EXPECT_THAT(far.asked.back().body,
+              HasSubstr(R"("filter":"name = 'a' AND experiment_id IN ('7', '2') AND name != 'b'")"));
+}
+
+TEST_F(MlflowExperimentSearch, ATagThatIsNotDeliveredYetIsToldAsItIsHere) {
+  open_before_a_server();
+  far.say(200, R"({"experiment":)" + experiment("7", "/Shared/chat") + "}");
+  call("GET", kByName);
+  const auto search = [&](std::string_view value) {
+    return found_in(call("POST", kSearch, fmt::format(R"({{"filter":"tags.k = '{}'"}})", value))).ids;
+  };
+  ASSERT_EQ(call("POST", "/api/2.0/mlflow/experiments/set-experiment-tag",
+                 R"({"experiment_id":"7","key":"k","value":"new"})")
+                .status,
+            200);
+  far.say(200, page(""));
+  EXPECT_THAT(search("new"), ElementsAre("7"));
+  far.say(200, page(experiment("7", "/Shared/chat")));
+  EXPECT_THAT(search("old"), IsEmpty()) << "it was so there, and is not any more";
+  far.settled_ = true;
+  far.say(200, page(""));
+  EXPECT_THAT(search("new"), IsEmpty()) << "somebody else has changed it there";
+}
+
+TEST_F(MlflowExperimentSearch, WhatTheFarSideRefusesIsRefused) {
+  open_before_a_server();
+  far.say(400, R"({"error_code":"INVALID_PARAMETER_VALUE","message":"not here"})");
+  const auto answer = call("POST", kSearch, R"({"filter":"tags.k IS NULL"})");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_THAT(answer.body, HasSubstr("not here"));
+}
+
+TEST_F(MlflowExperimentSearch, AloneItFiltersOrdersAndPages) {
+  open();
+  for (const std::string_view name : {"b", "a", "c"}) {
+    ++now_ms;
+    call("POST", "/api/2.0/mlflow/experiments/create",
+         fmt::format(R"({{"name":"{}","tags":[{{"key":"k","value":"{}!"}}]}})", name, name));
+  }
+  EXPECT_THAT(found_in(call("POST", kSearch, "{}")).names, ElementsAre("c", "a", "b", "Default"));
+  const auto first =
+      found_in(call("POST", kSearch, R"({"max_results":2,"order_by":["name"],"filter":"tags.k LIKE '_!'"})"));
+  EXPECT_THAT(first.names, ElementsAre("a", "b"));
+  const auto second = found_in(call(
+      "POST", kSearch,
+      fmt::format(R"({{"max_results":2,"order_by":["name"],"filter":"tags.k LIKE '_!'","page_token":"{}"}})",
+                  first.next)));
+  EXPECT_THAT(second.names, ElementsAre("c"));
+  EXPECT_EQ(second.next, "");
+  EXPECT_THAT(found_in(call("POST", kSearch, R"({"view_type":"DELETED_ONLY"})")).names, IsEmpty());
 }
 
 TEST_F(MlflowExperimentSearch, OfAFarSideThatDoesNotAnswerTellsWhatIsKnownAndSaysSo) {
@@ -127,7 +223,8 @@ TEST_F(MlflowExperimentSearch, TellsTheConfiguredOneThoughTheSpoolIsNewAndTheFar
 TEST_F(MlflowExperimentSearch, RefusesWhatItCannotRead) {
   open_before_a_server();
   for (const std::string_view body :
-       {"{", R"({"max_results":0})", R"({"page_token":"x"})", R"({"filter":"name = 'x'"})"})
+       {"{", R"({"max_results":0})", R"({"page_token":"x"})", R"({"filter":"name"})",
+        R"({"order_by":"name"})", R"({"filter":5})", R"({"order_by":["tags.k"]})"})
     EXPECT_EQ(call("POST", kSearch, body).status, 400) << body;
   EXPECT_THAT(far.asked, IsEmpty());
 }
