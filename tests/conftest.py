@@ -21,6 +21,7 @@ from workspace_log import stored_spans
 
 def pytest_addoption(parser):
     parser.addoption("--soak", action="store_true", help="the same tests, at the size of the mission")
+    parser.addoption("--write-documents", action="store_true", help="tables that tests make of what they see: write them into docs/ instead of comparing")
 
 
 @pytest.fixture(scope="session")
