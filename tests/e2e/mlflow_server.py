@@ -61,7 +61,7 @@ def serve(with_users=False, file_store=False):
             return False
 
     try:
-        wait_until(healthy, "a healthy mlflow server", 120, every=0.2)
+        wait_until(healthy, "a healthy mlflow server", 300, every=0.2)
         yield url
     finally:
         os.killpg(process.pid, signal.SIGKILL)
