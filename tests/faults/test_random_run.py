@@ -149,7 +149,7 @@ def test_in_the_end_the_workspace_holds_what_was_sent(daemon, workspace, scratch
         print("\n".join([*far_side.log, *(line for p in parts for some in (p.lost, p.doubled, p.wrong) for line in some[:20])]))
     assert not trouble, trouble
     assert [part.counts() for part in parts] == [(0, 0, 0), (0, 0, 0)]
-    assert len(apps.traces) > 2 * seconds and all(part.edits > seconds / 2 for part in parts), "too few to show anything"
+    assert len(apps.traces) > seconds and all(part.edits > seconds / 4 for part in parts), "too few to show anything"
     assert len(letters.edits) <= len(apps.traces) / 100
     assert len(late) <= len(apps.traces) / 20
     assert_rows_repeated_at_most_as_documented(workspace, parts[1].repeated_rows, len([x for x in far_side.log if "kill" in x or "terminate" in x]))
