@@ -77,6 +77,8 @@ inline constexpr std::size_t kMaxSummaryTextBytes = 96;
 inline constexpr std::size_t kMaxSummaryBytes = 2048;
 inline constexpr std::size_t kMaxFactsOfTrace = 512;
 inline constexpr std::size_t kGlanceReadAhead = 256U << 10;  // bytes of a table, when all are looked through
+inline constexpr std::size_t kStretchBytes = 256U << 10;     // of those, read forwards before they are told
+inline constexpr std::uint64_t kFirstStretchRecords = 64, kMostStretchRecords = 4096;
 inline constexpr std::size_t kMaxRecordsOfTrace = 10'000;
 
 // --- recovery

@@ -9,6 +9,7 @@
 #include "spool/each_summary.hpp"
 #include "spool/keys.hpp"
 #include "spool/limits.hpp"
+#include "spool/newest_summaries.hpp"
 #include "spool/summary.hpp"
 
 namespace spanferry::spool {
@@ -236,18 +237,11 @@ Result<> LocalView::glance(const std::function<bool(const TraceGlance&)>& visit)
   if (!*more) return {};
   const auto store = parts_.store.access();
   if (!store) return store_is_closed();
-  const Seq kept = parts_.positions.summaries;
-  rocksdb::ReadOptions options;
-  options.fill_cache = false;  // more than it holds; the records of what is found need it
-  options.readahead_size = kGlanceReadAhead;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      store->db().NewIterator(options, store->family(Family::traces)));
-  for (it->SeekForPrev(summary_key(next - 1, kLastTrace)); it->Valid(); it->Prev()) {
-    const auto place = parse_summary_key(view(it->key()));
-    if (!place || place->seq < kept || place->seq == 0) break;
-    const auto glance = glance_at(place->seq, place->trace, view(it->value()));
-    if (glance && !visit(*glance)) break;
-  }
+  each_newest_first(*store, parts_.positions.summaries, next,
+                    [&visit](const SeqAndTrace& place, std::string_view bytes) {
+                      const auto glance = glance_at(place.seq, place.trace, bytes);
+                      return !glance || visit(*glance);
+                    });
   return {};
 }
 
