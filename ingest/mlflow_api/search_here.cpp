@@ -142,12 +142,14 @@ Result<std::vector<FoundTrace>> search_here(const Api& api, const SearchRequest&
       return true;
     if (one.seq >= until) return true;
     if (!glance.may_match(one) || !routes.may_be_searched(one)) {
-      passed_over.emplace(one.trace, one.received_ns);
+      if (leave_out) passed_over.emplace(one.trace, one.received_ns);
       return true;
     }
     if (!seen.insert(one.trace).second) return true;
-    const auto newer = passed_over.find(one.trace);
-    if (leave_out(one, newer == passed_over.end() ? 0 : newer->second)) return true;
+    if (leave_out) {
+      const auto newer = passed_over.find(one.trace);
+      if (leave_out(one, newer == passed_over.end() ? 0 : newer->second)) return true;
+    }
     auto trace = trace_here(api, one.trace);
     if (!trace) {
       error = std::move(trace.error());

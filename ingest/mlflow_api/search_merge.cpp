@@ -89,9 +89,11 @@ Result<SearchPage> search_page(Api& api, const SearchRequest& request, const Sea
       places.push_back(i);
     }
   }
-  const auto leave_out = [&](const spool::TraceGlance& glance, std::int64_t newer_ns) {
-    return far.has_value() && is_told_there(api, glance, newer_ns);
-  };
+  LeaveOut leave_out;
+  if (far)
+    leave_out = [&api](const spool::TraceGlance& glance, std::int64_t newer_ns) {
+      return is_told_there(api, glance, newer_ns);
+    };
   // One more than fits tells whether there is another page.
   auto here = search_here(api, request, matcher, until, from.here + request.max_results + 1, leave_out);
   if (!here) return std::unexpected(std::move(here.error()));
