@@ -2,7 +2,11 @@
 
 Each line on stdin is {"calls": N, "pause_s": S}; each answer on stdout {"ms": [...], "waited_ms": [...]}: of each call how
 long it took, and how much of that its thread did not compute. The first answer is {"ready": true}.
+
+Python's garbage collector is off. It stops every thread, for a quarter of a second with all that MLflow's client holds, and
+mostly runs in the threads that export: to the app that is a wait like any other, but the sidecar has no part in it.
 """
+import gc
 import json
 import os
 import sys
@@ -22,6 +26,7 @@ def chat(message):
 
 
 def main():
+    gc.disable()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what the client prints is no answer
     print(json.dumps({"ready": True}), file=answers)
