@@ -253,7 +253,7 @@ def distributed():
         hold("distributed", root)
         hold("distributed", span)
         headers = get_tracing_context_headers_for_http_request()
-        done = subprocess.run([sys.executable, __file__, "--remote", json.dumps(headers)], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, __file__, "--remote", json.dumps(headers)], capture_output=True, text=True, timeout=400)
         assert done.returncode == 0, done.stderr[-3000:]
         root.set_outputs("served")
     return json.loads(done.stdout.splitlines()[-1])
