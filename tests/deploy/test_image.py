@@ -267,7 +267,7 @@ def test_the_whole_of_a_compose_file_runs_and_stops_without_losing_a_span(compos
     def delivered():
         return c.ask("/api/spanferry/v1/status", token)["destinations"][0]["accounting"]["delivered"]
 
-    wait_until(lambda: delivered() >= 4, lambda: c.running["spanferry"].log(), 120, every=0.2)
+    wait_until(lambda: delivered() >= 4, lambda: c.running["spanferry"].log(), 300, every=0.2)
     wait_until(lambda: c.query_mlflow(
         "SELECT DISTINCT e.name, t.value FROM trace_info i JOIN experiments e ON e.experiment_id = i.experiment_id "
         "JOIN trace_tags t ON t.request_id = i.request_id WHERE t.key = 'app_version'"
@@ -299,7 +299,7 @@ def test_the_whole_of_a_compose_file_runs_and_stops_without_losing_a_span(compos
     if left:  # a slow server did not take all of it in time: it is on the volume
         c.up("mlflow", "app-network", "spanferry")
         c.running["spanferry"].wait_until_healthy()
-        wait_until(lambda: delivered() == kept, lambda: c.running["spanferry"].log(), 120, every=0.2)
+        wait_until(lambda: delivered() == kept, lambda: c.running["spanferry"].log(), 300, every=0.2)
         c.down("spanferry")
     stored = c.query_mlflow("SELECT trace_id, count(*) FROM spans GROUP BY trace_id")
     assert {trace.removeprefix("tr-") for trace, _ in stored} == taken and {spans for _, spans in stored} == {2}
