@@ -3,6 +3,7 @@
 // kMaxTraceMarks is forgotten for each new one.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -22,7 +23,7 @@ inline constexpr std::uint64_t kMaxTraceMarks = 100'000;
 struct AsidePart {
   Seq seq = 0;
   SpanId span;
-  bool operator==(const AsidePart&) const = default;
+  auto operator<=>(const AsidePart&) const = default;
 };
 
 struct TraceMark {
@@ -48,7 +49,8 @@ class TraceMarks {
   TraceMarks(spool::Spool& spool, const std::string& reader, std::uint64_t max_marks = kMaxTraceMarks);
 
   Result<std::optional<TraceMark>> load(const TraceId& trace);
-  // `done` as spool::Spool::put calls it.
+  // `done` as spool::Spool::put calls it. Lists that are too long for the spool are left out, and `last` is 0
+  // then: what went is sent again.
   void put(const TraceId& trace, const TraceMark& mark, std::move_only_function<void(Result<>)> done = {});
 
  private:

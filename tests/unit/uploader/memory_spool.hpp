@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "spool/limits.hpp"
 #include "spool/spool.hpp"
 #include "spool/summary.hpp"
 
@@ -217,6 +218,10 @@ class MemorySpool final : public spool::Spool {
   }
   void put(std::string key, std::string value, std::move_only_function<void(Result<>)> done) override {
     const std::lock_guard lock(mutex_);
+    if (value.size() > spool::kMaxPutValueBytes) {
+      if (done) done(fail(ErrorKind::too_large, "more than a value may have"));
+      return;
+    }
     values[std::move(key)] = std::move(value);
     if (done) done({});
   }

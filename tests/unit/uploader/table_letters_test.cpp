@@ -167,6 +167,22 @@ TEST_F(TableLetters, ARefusedSpanDoesNotKeepAForbiddenInfoFromWaiting) {
   EXPECT_EQ(settled()[Outcome::dead], 1U);
 }
 
+TEST_F(TableLetters, ATraceOfManyRecordsIsNotSentAgainWhileItsInfoWaits) {
+  bool allowed = false;
+  workspace.intervene = [&](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    const bool is_info = call.what.find(kInfo) != std::string::npos;
+    return is_info && !allowed ? std::optional(refusal(Action::forbidden, 403)) : std::nullopt;
+  };
+  append({trace_span(1, 1, 0)});
+  for (int id = 2; id <= 250; ++id) append({trace_span(1, static_cast<std::uint8_t>(id), 1)});
+  start();
+  ASSERT_TRUE(run_until([&] { return workspace.calls_of(kInfo).size() >= 3; })) << "it is probed";
+  allowed = true;
+  ASSERT_TRUE(run_until([&] { return cursor().parked_parts.empty() && cursor().lag_records() == 0; }));
+  EXPECT_THAT(workspace.rows, SizeIs(250));
+  EXPECT_EQ(settled()[Outcome::delivered], 250U);
+}
+
 TEST_F(TableLetters, ALetterWaitsUntilTheSpoolCanBeRead) {
   refuse_all();
   append({trace_span(1, 1, 0)});

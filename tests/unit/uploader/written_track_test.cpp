@@ -347,5 +347,16 @@ TEST(TraceMarks, AreReadAsTheyWereWritten) {
   EXPECT_EQ(**TraceMarks(spool, "w").load(trace_of(1)), all);
 }
 
+TEST(TraceMarks, ListsThatAreTooLongForgetWhatWentAndNeverWhatDidNot) {
+  MemorySpool spool;
+  TraceMark mark{3, 100'000, true};
+  for (Seq seq = 1; seq <= 500; ++seq) mark.left_out.push_back(90 * seq);
+  TraceMarks(spool, "w").put(trace_of(1), mark);
+  EXPECT_EQ(**TraceMarks(spool, "w").load(trace_of(1)), mark) << "some hundreds fit";
+  for (Seq seq = 501; seq <= 5'000; ++seq) mark.left_out.push_back(90 * seq);
+  TraceMarks(spool, "w").put(trace_of(1), mark);
+  EXPECT_EQ(**TraceMarks(spool, "w").load(trace_of(1)), (TraceMark{3, 0, true}));
+}
+
 }  // namespace
 }  // namespace spanferry::uploader
