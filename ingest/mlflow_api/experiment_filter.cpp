@@ -10,7 +10,6 @@
 
 #include "ingest/mlflow_api/search_comparison.hpp"
 #include "ingest/mlflow_api/search_rules.hpp"
-#include "model/lower.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -160,16 +159,12 @@ Result<ExperimentClause> read_clause(string_view filter, const SearchComparison&
 }
 
 Result<ExperimentOrder> read_order(const std::string& text) {
-  const auto words = order_words(text);
-  if (words.empty() || words.size() > 2)
-    return refused(fmt::format("Invalid order_by clause '{}'. Could not be parsed.", text));
-  const std::string direction = words.size() == 2 ? lower(words[1]) : "asc";
-  if (direction != "asc" && direction != "desc")
-    return refused(fmt::format("Invalid ordering key in order_by clause '{}'.", text));
-  const auto clause = clause_of_name(words[0]);
+  const auto order = order_clause(text);
+  if (!order) return std::unexpected(order.error());
+  const auto clause = clause_of_name(order->name);
   if (!clause) return std::unexpected(clause.error());
   if (clause->field == ExperimentField::tag) return refused("Invalid order_by entity: tag");
-  return ExperimentOrder{clause->field, direction == "asc"};
+  return ExperimentOrder{clause->field, order->ascending};
 }
 
 }  // namespace

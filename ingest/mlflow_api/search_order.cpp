@@ -5,7 +5,6 @@
 #include "ingest/mlflow_api/search_filter.hpp"
 #include "ingest/mlflow_api/search_rules.hpp"
 #include "ingest/mlflow_api/search_words.hpp"
-#include "model/lower.hpp"
 
 namespace spanferry::ingest {
 namespace {
@@ -15,19 +14,15 @@ std::unexpected<Error> refused(std::string sentence) {
 }
 
 Result<SearchOrder> parse_one(const std::string& text) {
-  const auto words = order_words(text);
-  if (words.empty() || words.size() > 2)
-    return refused(fmt::format("Invalid order_by clause '{}'. Could not be parsed.", text));
-  const std::string direction = words.size() == 2 ? lower(words[1]) : "asc";
-  if (direction != "asc" && direction != "desc")
-    return refused(fmt::format("Invalid ordering key in order_by clause '{}'.", text));
-  auto clause = clause_of_name(words[0], true);
+  const auto order = order_clause(text);
+  if (!order) return std::unexpected(order.error());
+  auto clause = clause_of_name(order->name, true);
   if (!clause) return std::unexpected(std::move(clause.error()));
   name_as_stored(*clause);
   if (clause->field != SearchField::attribute && clause->field != SearchField::tag &&
       clause->field != SearchField::metadata)
     return refused(fmt::format("Invalid order_by clause '{}'.", text));
-  return SearchOrder{clause->field, std::move(clause->key), direction == "asc"};
+  return SearchOrder{clause->field, std::move(clause->key), order->ascending};
 }
 
 }  // namespace

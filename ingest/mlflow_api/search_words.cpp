@@ -122,14 +122,7 @@ class Scanner {
   std::size_t at_ = 0;
 };
 
-}  // namespace
-
-bool SearchWord::is(std::string_view keyword) const {
-  return kind == Kind::name && text.size() == keyword.size() && lower(text) == lower(keyword);
-}
-
-Result<std::vector<SearchWord>> search_words(std::string_view filter) { return Scanner(filter).words(); }
-
+// What stands between white space. None: a quote does not end.
 std::vector<std::string> order_words(std::string_view text) {
   std::vector<std::string> words;
   bool in_word = false;
@@ -157,6 +150,25 @@ std::vector<std::string> order_words(std::string_view text) {
     }
   }
   return quote == 0 ? words : std::vector<std::string>();
+}
+
+}  // namespace
+
+bool SearchWord::is(std::string_view keyword) const {
+  return kind == Kind::name && text.size() == keyword.size() && lower(text) == lower(keyword);
+}
+
+Result<std::vector<SearchWord>> search_words(std::string_view filter) { return Scanner(filter).words(); }
+
+Result<OrderClause> order_clause(std::string_view text) {
+  const auto words = order_words(text);
+  if (words.empty() || words.size() > 2)
+    return fail(ErrorKind::invalid_input,
+                fmt::format("Invalid order_by clause '{}'. Could not be parsed.", text));
+  const std::string direction = words.size() == 2 ? lower(words[1]) : "asc";
+  if (direction != "asc" && direction != "desc")
+    return fail(ErrorKind::invalid_input, fmt::format("Invalid ordering key in order_by clause '{}'.", text));
+  return OrderClause{words[0], direction == "asc"};
 }
 
 bool is_quoted(std::string_view text, char quote) {

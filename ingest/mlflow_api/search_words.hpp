@@ -28,9 +28,13 @@ struct SearchWord {
 // Errors: invalid_input (a quote or parenthesis that does not end).
 Result<std::vector<SearchWord>> search_words(std::string_view filter);
 
-// Of a clause of an order: what stands between white space; what is in backticks or quotes is one word, and
-// loses them. None: a quote does not end.
-std::vector<std::string> order_words(std::string_view clause);
+// A clause of an order: `name`, `name DESC`. What is in backticks or quotes is one word, and loses them.
+struct OrderClause {
+  std::string name;
+  bool ascending = true;
+};
+// Errors: invalid_input, with the server's sentence.
+Result<OrderClause> order_clause(std::string_view text);
 
 // In quotes of that kind.
 bool is_quoted(std::string_view text, char quote);
