@@ -30,19 +30,6 @@ struct LooseWritesToMlflow : WrittenFixture {
     track->start();
   }
   MemoryCursor& cursor() { return spool.cursor_of("workspace#info"); }
-  void feedback(const std::string& request) {
-    write(RecordKind::trace_edit, 0,
-          mlflow::encode(mlflow::TraceEdit(mlflow::FeedbackByRequest{
-              request, "a-1", R"({"assessment_name":"n","feedback":{"value":true}})"})));
-  }
-  void list_here(std::uint32_t trace, const std::string& request) {
-    spool::TraceSummary summary;
-    summary.trace_id = trace_of(trace);
-    summary.first_seq = 1;
-    summary.spans = 1;
-    summary.request_id = request;
-    spool.summaries.push_back(summary);
-  }
 
   std::string found = "{}";  // what a search answers
 };

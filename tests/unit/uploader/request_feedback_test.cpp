@@ -45,19 +45,6 @@ struct FeedbackByRequestId : WrittenFixture {
     return call.what.starts_with("POST") ? answer(200, call.body) : refusal(Action::not_found, 404);
   }
   MemoryCursor& cursor() { return spool.cursor_of("workspace"); }
-  void feedback(const std::string& request = "r-1") {
-    write(RecordKind::trace_edit, 0,
-          mlflow::encode(mlflow::TraceEdit(mlflow::FeedbackByRequest{
-              request, "a-1", R"({"assessment_name":"n","feedback":{"value":true}})"})));
-  }
-  void list_here(std::uint32_t trace) {
-    spool::TraceSummary summary;
-    summary.trace_id = trace_of(trace);
-    summary.first_seq = 1;
-    summary.spans = 1;
-    summary.request_id = "r-1";
-    spool.summaries.push_back(summary);
-  }
   static Verdict found_in_table(std::uint32_t trace) {
     return answer(200, R"({"name":"op-1","done":true,"response":{"trace_infos":[{"trace_id":")" +
                            trace_of(trace).hex() + R"("}]}})");

@@ -52,6 +52,21 @@ struct WrittenFixture : TraceFixture {
     };
   }
 
+  void feedback(const std::string& request = "r-1") {
+    write(RecordKind::trace_edit, 0,
+          mlflow::encode(mlflow::TraceEdit(mlflow::FeedbackByRequest{
+              request, "a-1", R"({"assessment_name":"n","feedback":{"value":true}})"})));
+  }
+  // In the local view.
+  void list_here(std::uint32_t trace, const std::string& request = "r-1") {
+    spool::TraceSummary summary;
+    summary.trace_id = trace_of(trace);
+    summary.first_seq = 1;
+    summary.spans = 1;
+    summary.request_id = request;
+    spool.summaries.push_back(summary);
+  }
+
   static std::string text_of(std::string_view json, std::initializer_list<const char*> path) {
     simdjson::dom::parser parser;
     simdjson::dom::element at;
