@@ -129,6 +129,23 @@ def workspace(far_sides):
     return serve_workspace(far_sides)
 
 
+@pytest.fixture
+def shared_workspace():
+    """One whose spans are not counted for one daemon: two have to do with it."""
+    server = fake_workspace.serve()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def mlflow_store(tmp_path_factory):
+    """MLflow's own SQL store, as its server has one."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # takes seconds, and few tests need it
+    where = tmp_path_factory.mktemp("store")
+    return SqlAlchemyStore(f"sqlite:///{where}/mlflow.db", str(where / "artifacts"))
+
+
 @pytest.fixture(scope="session")
 def authority():
     return trustme.CA()

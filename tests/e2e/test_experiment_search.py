@@ -2,7 +2,6 @@
 daemon before a real server, which must tell what the server tells, and what only the daemon knows in its place."""
 import json
 import random
-import subprocess
 import time
 import uuid
 
@@ -10,11 +9,10 @@ import pytest
 import requests
 from google.protobuf.json_format import MessageToJson
 from mlflow.entities import ExperimentTag, ViewType
-from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 import accounts
 import mlflow_server
+import search_oracle
 from outage import Outage
 from programs import BUILD
 from waiting import wait_until
@@ -87,40 +85,20 @@ def an_order(rng):
 
 
 def theirs(store, asked):
-    try:
-        return ["ok"] + [e.experiment_id for e in store.search_experiments(filter_string=asked["filter"], order_by=asked["order_by"], max_results=5000)]
-    except MlflowException as refusal:
-        return ["refused" if refusal.error_code == "INVALID_PARAMETER_VALUE" else "broken", str(refusal)]
-    except Exception as broken:  # the server's own error, which it answers with a 500
-        return ["broken", repr(broken)]
+    return search_oracle.theirs(
+        lambda: [e.experiment_id for e in store.search_experiments(filter_string=asked["filter"], order_by=asked["order_by"], max_results=5000)],
+        lambda refusal: refusal.error_code == "INVALID_PARAMETER_VALUE")
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    where = tmp_path_factory.mktemp("store")
-    return SqlAlchemyStore(f"sqlite:///{where}/mlflow.db", str(where / "artifacts"))
-
-
-def test_takes_refuses_and_finds_what_mlflows_own_store_does(store, tmp_path, soak):
+def test_takes_refuses_and_finds_what_mlflows_own_store_does(mlflow_store, tmp_path, soak):
     seed = time.time_ns() % 2**32
     rng = random.Random(seed)
-    fill(store, rng, 60 if soak else 30)
+    fill(mlflow_store, rng, 60 if soak else 30)
     experiments = tmp_path / "experiments"
-    everyone = store.search_experiments(max_results=5000)
+    everyone = mlflow_store.search_experiments(max_results=5000)
     experiments.write_text("".join(json.dumps(json.loads(MessageToJson(e.to_proto(), preserving_proto_field_name=True))) + "\n" for e in everyone))
     asked = [{"filter": a_filter(rng), "order_by": an_order(rng)} for _ in range(4_000 if soak else 800)]
-    told = subprocess.run([PROGRAM, experiments], input="".join(json.dumps(a) + "\n" for a in asked), text=True,
-                          capture_output=True, check=True).stdout.splitlines()
-    assert len(told) == len(asked)
-    wrong, counts = [], {"ok": 0, "refused": 0, "broken": 0}
-    for one, line in zip(asked, told):
-        us, them = line.split(" "), theirs(store, one)
-        counts[them[0]] += 1
-        if them[0] != "broken" and (us[0] != them[0] or (us[0] == "ok" and us != them)):
-            wrong.append((one, us, them))
-    found = sum(len(line.split()) > 1 for line in told)
-    print(f"{counts}, {found} with results, seed {seed}")
-    assert not wrong, f"seed {seed}: {len(wrong)} differ: " + "\n".join(map(str, wrong[:20]))
+    counts, found = search_oracle.compare(PROGRAM, experiments, asked, lambda one: theirs(mlflow_store, one), seed)
     assert counts["ok"] > len(asked) * 0.4 and counts["refused"] > 50 and counts["broken"] < len(asked) * 0.05
     assert found > len(asked) * 0.25
 

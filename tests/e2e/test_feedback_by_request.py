@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-import fake_workspace
 import wire
 from waiting import wait_until
 from workspace_admin import Admin
@@ -17,12 +16,8 @@ SEARCH = "POST /api/[34].0/mlflow/traces/search"
 
 
 @pytest.fixture
-def workspace():
-    """Not the one whose spans are counted for one daemon: here two have to do with it."""
-    server = fake_workspace.serve()
-    yield server
-    server.shutdown()
-    server.server_close()
+def workspace(shared_workspace):
+    return shared_workspace
 
 
 @pytest.fixture(params=STORAGES, ids=lambda storage: storage.name)

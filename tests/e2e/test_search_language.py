@@ -1,21 +1,18 @@
 """The language of searches: random filters and orders against MLflow's own SQL store, on the same traces."""
 import json
 import random
-import subprocess
 import time
 import uuid
 
-import pytest
 from google.protobuf.json_format import MessageToJson
 from mlflow.entities import (
     AssessmentSource, Expectation, Feedback, TraceInfo, TraceLocation, TraceState,
 )
-from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from mlflow.entities.span import Span
+import search_oracle
 from programs import BUILD
 
 PROGRAM = BUILD / "spanferry-search"
@@ -158,41 +155,16 @@ def an_order(rng):
 
 
 def theirs(store, experiments, asked):
-    try:
-        found, token = store.search_traces(locations=experiments, filter_string=asked["filter"],
-                                           order_by=asked["order_by"], max_results=500)
-        return ["ok"] + [info.trace_id for info in found]
-    except MlflowException as refusal:
-        return ["refused", str(refusal)]
-    except Exception as broken:  # the server's own error, which it answers with a 500
-        return ["broken", repr(broken)]
+    return search_oracle.theirs(lambda: [info.trace_id for info in store.search_traces(
+        locations=experiments, filter_string=asked["filter"], order_by=asked["order_by"], max_results=500)[0]])
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    where = tmp_path_factory.mktemp("store")
-    return SqlAlchemyStore(f"sqlite:///{where}/mlflow.db", str(where / "artifacts"))
-
-
-def test_takes_refuses_and_finds_what_mlflows_own_store_does(store, tmp_path, soak):
+def test_takes_refuses_and_finds_what_mlflows_own_store_does(mlflow_store, tmp_path, soak):
     seed = time.time_ns() % 2**32
     rng = random.Random(seed)
-    experiments = fill(store, rng, 120 if soak else 40)
+    experiments = fill(mlflow_store, rng, 120 if soak else 40)
     traces = tmp_path / "traces"
-    traces.write_text("".join(line + "\n" for line in lines_of(store, experiments)))
+    traces.write_text("".join(line + "\n" for line in lines_of(mlflow_store, experiments)))
     asked = [{"filter": a_filter(rng), "order_by": an_order(rng)} for _ in range(5_000 if soak else 600)]
-    told = subprocess.run([PROGRAM, traces], input="".join(json.dumps(a) + "\n" for a in asked), text=True,
-                          capture_output=True, check=True).stdout.splitlines()
-    assert len(told) == len(asked)
-    wrong, counts = [], {"ok": 0, "refused": 0, "broken": 0}
-    for one, line in zip(asked, told):
-        them = theirs(store, experiments, one)
-        us = line.split(" ")
-        counts[them[0]] += 1
-        if them[0] == "broken":
-            continue
-        if us[0] != them[0] or (us[0] == "ok" and us != them):
-            wrong.append((one, us[:1] if us[0] != them[0] else len(us), them[:2] if us[0] != them[0] else len(them), line[:200]))
-    print(f"{counts}, {sum(len(t.split()) > 1 for t in told)} with results, seed {seed}")
-    assert not wrong, f"seed {seed}: {len(wrong)} differ: " + "\n".join(map(str, wrong[:20]))
+    counts, _ = search_oracle.compare(PROGRAM, traces, asked, lambda one: theirs(mlflow_store, experiments, one), seed)
     assert counts["ok"] > len(asked) * 0.3 and counts["refused"] > 20 and counts["broken"] < len(asked) * 0.1

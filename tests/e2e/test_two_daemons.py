@@ -11,7 +11,6 @@ import urllib.request
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-import fake_workspace
 import mlflow_server
 import wire
 from waiting import wait_until
@@ -53,12 +52,8 @@ def post(d, body):
 
 
 @pytest.fixture
-def workspace():
-    """Not the one whose spans are counted for one daemon: here two fill it."""
-    server = fake_workspace.serve()
-    yield server
-    server.shutdown()
-    server.server_close()
+def workspace(shared_workspace):
+    return shared_workspace
 
 
 @pytest.fixture
