@@ -1,5 +1,7 @@
 #include "ingest/mlflow_api/experiment_lookup.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -33,10 +35,12 @@ std::string by_name_path(std::string_view name) {
 // Nobody waits for it: what it says is there for the next one.
 void refresh(Api& api, const Experiment& known) {
   if (!api.may_ask() || !api.experiments.is_due(known.name, api.now_ms(), kFreshMs)) return;
-  api.reader()->read(request_for(by_name_path(known.name), kBehind), [&api](Result<WorkspaceAnswer> answer) {
-    if (!answer || answer->status != 200) return;
-    if (auto experiment = parse_experiment(answer->body)) keep_experiment(api, *std::move(experiment));
-  });
+  api.reader()->read(request_for(by_name_path(known.name), kBehind),
+                     [&api, unseen = UnseenEdits(api)](Result<WorkspaceAnswer> answer) {
+                       if (!answer || answer->status != 200) return;
+                       if (auto experiment = parse_experiment(answer->body))
+                         keep_experiment(api, *std::move(experiment), unseen);
+                     });
 }
 
 // Whose id nobody told us, of a far side that cannot be asked: the client gets its traces through.
@@ -91,18 +95,26 @@ std::optional<Experiment> parse_experiment(std::string_view json) {
   return experiment;
 }
 
-bool is_edited(const Api& api, const Experiment& experiment) {
-  return experiment.edited != 0 && api.reader() != nullptr &&
-         !api.reader()->settled(TraceId{}, {experiment.edited});
+UnseenEdits::UnseenEdits(const Api& api) {
+  for (const Experiment& one : api.experiments.all()) {
+    if (one.edited == 0) continue;
+    last_ = std::max(last_, one.edited);
+    if (api.reader() != nullptr && !api.reader()->settled(TraceId{}, {one.edited}))
+      not_there_.insert(one.edited);
+  }
 }
 
-Experiment keep_experiment(Api& api, Experiment experiment) {
+bool UnseenEdits::of(const Experiment& experiment) const {
+  return experiment.edited > last_ || not_there_.contains(experiment.edited);
+}
+
+Experiment keep_experiment(Api& api, Experiment experiment, const UnseenEdits& unseen) {
   const auto known = api.experiments.by_name(experiment.name);
   experiment.id = known && known->provisional() ? known->id : experiment.far_id;
   if (known) {
     experiment.made_by = known->made_by;
     experiment.edited = known->edited;
-    if (is_edited(api, *known)) experiment.tags = known->tags;
+    if (unseen.of(*known)) experiment.tags = known->tags;
   }
   if (known && *known == experiment) return experiment;
   if (api.experiments.put(experiment).empty()) {
@@ -145,11 +157,11 @@ void look_up_name(Api& api, std::string name, ExperimentHandler done) {
   if (!api.may_ask()) return give_provisional_id(api, name, {}, 0, std::move(done));
   auto path = by_name_path(name);
   api.reader()->read(
-      request_for(std::move(path), kWait),
-      [&api, name = std::move(name), done = std::move(done)](Result<WorkspaceAnswer> answer) mutable {
+      request_for(std::move(path), kWait), [&api, name = std::move(name), unseen = UnseenEdits(api),
+                                            done = std::move(done)](Result<WorkspaceAnswer> answer) mutable {
         if (answer && answer->status == 200)
           if (auto experiment = parse_experiment(answer->body))
-            return done(KnownExperiment{keep_experiment(api, *std::move(experiment)), false});
+            return done(KnownExperiment{keep_experiment(api, *std::move(experiment), unseen), false});
         if (answer && answer->status == 404) return done(KnownExperiment{});
         give_provisional_id(api, name, {}, 0, std::move(done));
       });
@@ -165,17 +177,19 @@ void look_up_id(Api& api, std::string id, ExperimentHandler done) {
   if (is_provisional_id(id)) return done(KnownExperiment{lost_provisional(api, std::move(id)), true});
   if (!api.may_ask()) return done(KnownExperiment{taken_on_trust(std::move(id)), true});
   auto path = "/api/2.0/mlflow/experiments/get?experiment_id=" + percent_encode(id);
-  api.reader()->read(request_for(std::move(path), kWait), [&api, id = std::move(id), done = std::move(done)](
-                                                              Result<WorkspaceAnswer> answer) mutable {
-    if (answer && answer->status == 200)
-      if (auto experiment = parse_experiment(answer->body)) {
-        auto kept = keep_experiment(api, *std::move(experiment));
-        kept.id = std::move(id);  // as the caller calls it
-        return done(KnownExperiment{std::move(kept), false});
-      }
-    if (answer && (answer->status == 404 || answer->status == 400)) return done(KnownExperiment{});
-    done(KnownExperiment{taken_on_trust(std::move(id)), true});
-  });
+  api.reader()->read(request_for(std::move(path), kWait),
+                     [&api, id = std::move(id), unseen = UnseenEdits(api),
+                      done = std::move(done)](Result<WorkspaceAnswer> answer) mutable {
+                       if (answer && answer->status == 200)
+                         if (auto experiment = parse_experiment(answer->body)) {
+                           auto kept = keep_experiment(api, *std::move(experiment), unseen);
+                           kept.id = std::move(id);  // as the caller calls it
+                           return done(KnownExperiment{std::move(kept), false});
+                         }
+                       if (answer && (answer->status == 404 || answer->status == 400))
+                         return done(KnownExperiment{});
+                       done(KnownExperiment{taken_on_trust(std::move(id)), true});
+                     });
 }
 
 }  // namespace spanferry::ingest

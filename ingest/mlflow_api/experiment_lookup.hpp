@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "ingest/mlflow_api/api.hpp"
@@ -28,10 +29,21 @@ void give_provisional_id(Api& api, const std::string& name,
 
 // Of an answer of the far side: {"experiment": …} or an experiment itself. Nothing if it holds none.
 std::optional<Experiment> parse_experiment(std::string_view json);
-// A client here has made or changed it, and the far side has not got all of that yet.
-bool is_edited(const Api& api, const Experiment& experiment);
+// What clients here have made or changed that an answer of the far side need not show: it had not got there
+// when the far side was asked, or came since.
+class UnseenEdits {
+ public:
+  // To be made before the far side is asked.
+  explicit UnseenEdits(const Api& api);
+  [[nodiscard]] bool of(const Experiment& experiment) const;
+
+ private:
+  Seq last_ = 0;             // of all records that changed an experiment then
+  std::set<Seq> not_there_;  // of those the ones that were not delivered
+};
+
 // Keeps what the far side says of an experiment: under the id that clients know, if they know one, and with
-// the tags that it has not got yet.
-Experiment keep_experiment(Api& api, Experiment experiment);
+// the tags that its answer need not show.
+Experiment keep_experiment(Api& api, Experiment experiment, const UnseenEdits& unseen);
 
 }  // namespace spanferry::ingest

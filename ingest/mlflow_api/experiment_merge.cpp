@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "ingest/mlflow_api/experiment_lookup.hpp"
 #include "ingest/mlflow_api/experiment_match.hpp"
 
 namespace spanferry::ingest {
@@ -38,10 +37,11 @@ std::vector<Found> known_here(const Api& api, const ExperimentRequest& request, 
 }
 
 // Those that the far side may not have, or has not as they are.
-std::vector<std::string> only_ours(const Api& api, const ExperimentRequest& request) {
+std::vector<std::string> only_ours(const Api& api, const ExperimentRequest& request,
+                                   const UnseenEdits& unseen) {
   std::vector<std::string> ids;
-  for (const Found& one : known_here(api, request, [&api](const Experiment& experiment) {
-         return (experiment.provisional() && experiment.far_id.empty()) || is_edited(api, experiment);
+  for (const Found& one : known_here(api, request, [&unseen](const Experiment& experiment) {
+         return (experiment.provisional() && experiment.far_id.empty()) || unseen.of(experiment);
        }))
     ids.push_back(one.experiment.id);
   return ids;
@@ -60,7 +60,8 @@ std::vector<Found> rest_of_ours(const Api& api, const ExperimentRequest& request
 }
 
 // What of the far side's page is to be told as it is there.
-std::vector<Found> told_there(Api& api, const ExperimentRequest& request, const FarExperiments& far) {
+std::vector<Found> told_there(Api& api, const ExperimentRequest& request, const FarExperiments& far,
+                              const UnseenEdits& unseen) {
   const auto& from = request.from;
   std::vector<Found> found;
   for (std::size_t at = from.there; at < far.experiments.size(); ++at) {
@@ -69,9 +70,9 @@ std::vector<Found> told_there(Api& api, const ExperimentRequest& request, const 
     one.id = one.far_id;
     if (const auto known = api.experiments.by_name(one.name)) {
       const bool is_ours = std::ranges::find(from.ours, known->id) != from.ours.end();
-      const bool newer_here = is_edited(api, *known);
+      const bool newer_here = unseen.of(*known);
       // What nobody here has asked for is told, not kept: there may be very many.
-      one = keep_experiment(api, std::move(one));
+      one = keep_experiment(api, std::move(one), unseen);
       if (is_ours || (newer_here && (!from.with_far_side || !is_looked_for(request, one)))) continue;
     }
     found.push_back({std::move(one), std::move(place), at});
@@ -95,13 +96,14 @@ ExperimentPage known_experiments(const Api& api, const ExperimentRequest& reques
   return page;
 }
 
-ExperimentPage merged_experiments(Api& api, const ExperimentRequest& request, const FarExperiments& far) {
+ExperimentPage merged_experiments(Api& api, const ExperimentRequest& request, const FarExperiments& far,
+                                  const UnseenEdits& unseen) {
   const auto& from = request.from;
-  auto there = told_there(api, request, far);
+  auto there = told_there(api, request, far, unseen);
   ExperimentPosition next = from;
   next.with_far_side = true;
   // After that: what it has said of those that clients know decides whether they are told from here.
-  if (!from.with_far_side) next.ours = only_ours(api, request);
+  if (!from.with_far_side) next.ours = only_ours(api, request, unseen);
   auto here = rest_of_ours(api, request, next.ours);
   const bool far_has_more = !far.next_page.empty();
   ExperimentPage page;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ingest/mlflow_api/api.hpp"
+#include "ingest/mlflow_api/experiment_lookup.hpp"
 #include "ingest/mlflow_api/experiment_request.hpp"
 
 namespace spanferry::ingest {
@@ -27,7 +28,8 @@ struct FarExperiments {
 ExperimentPage known_experiments(const Api& api, const ExperimentRequest& request);
 
 // `far` is the page that request.from is about. What it says of experiments that clients know is kept.
-ExperimentPage merged_experiments(Api& api, const ExperimentRequest& request, const FarExperiments& far);
+ExperimentPage merged_experiments(Api& api, const ExperimentRequest& request, const FarExperiments& far,
+                                  const UnseenEdits& unseen);
 
 // The filter in the far side's terms: its own ids in place of ours.
 std::string filter_for_far_side(const Api& api, const ExperimentRequest& request);

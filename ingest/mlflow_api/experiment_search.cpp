@@ -84,20 +84,20 @@ void ask(Api& api, Searching searching) {
   request.path = "/api/2.0/mlflow/experiments/search";
   request.body = body_for(api, searching.request);
   request.deadline = kWait;
-  api.reader()->read(
-      std::move(request), [&api, searching = std::move(searching)](Result<WorkspaceAnswer> answer) mutable {
-        if (answer && answer->status == 200) {
-          if (const auto far = read_page(answer->body))
-            return answer_with(merged_experiments(api, searching.request, *far), false, searching);
-        }
-        // It may know less, or other rules, than the server whose rules are ours.
-        if (answer && answer->status == 400) {
-          Response refused = json_answer(std::move(answer->body));
-          refused.status = 400;
-          return searching.reply(std::move(refused));
-        }
-        tell_known_and_configured(api, std::move(searching));
-      });
+  api.reader()->read(std::move(request), [&api, unseen = UnseenEdits(api), searching = std::move(searching)](
+                                             Result<WorkspaceAnswer> answer) mutable {
+    if (answer && answer->status == 200) {
+      if (const auto far = read_page(answer->body))
+        return answer_with(merged_experiments(api, searching.request, *far, unseen), false, searching);
+    }
+    // It may know less, or other rules, than the server whose rules are ours.
+    if (answer && answer->status == 400) {
+      Response refused = json_answer(std::move(answer->body));
+      refused.status = 400;
+      return searching.reply(std::move(refused));
+    }
+    tell_known_and_configured(api, std::move(searching));
+  });
 }
 
 }  // namespace
@@ -109,7 +109,7 @@ void search_experiments(Api& api, const Call& call, Reply reply) {
   if (api.is_local()) return tell_known(api, searching);
   const auto& from = searching.request.from;
   if (from.with_far_side && !from.there_has_more)
-    return answer_with(merged_experiments(api, searching.request, {}), false, searching);
+    return answer_with(merged_experiments(api, searching.request, {}, UnseenEdits(api)), false, searching);
   // What began without the far side goes on without it: in what it has, nothing tells where.
   const bool has_begun_without = !from.with_far_side && from.here > 0;
   if (!api.may_ask() || has_begun_without) return tell_known_and_configured(api, std::move(searching));

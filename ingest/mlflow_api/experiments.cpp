@@ -101,26 +101,27 @@ void create_there(Api& api, const Call& call, Experiment experiment, Reply reply
   request.path = "/api/2.0/mlflow/experiments/create";
   request.body = call.body;
   request.deadline = kWait;
-  api.reader()->read(std::move(request), [&api, call, experiment = std::move(experiment),
-                                          reply = std::move(reply)](Result<WorkspaceAnswer> answer) mutable {
-    if (answer && answer->status == 200) {
-      const auto body = JsonObject::parse(answer->body, "the answer");
-      if (auto id = body ? body->text("experiment_id") : std::nullopt) {
-        experiment.far_id = *id;
-        keep_experiment(api, std::move(experiment));
-        auto made = id_answer(*id);
-        made.accepted_spans = 0;
-        return reply(std::move(made));
-      }
-    }
-    if (answer && answer->status >= 400 && answer->status < 500 && answer->status != 401 &&
-        answer->status != 403 && answer->status != 429) {
-      Response refused = json_answer(std::move(answer->body));
-      refused.status = answer->status;
-      return reply(std::move(refused));
-    }
-    create_later(api, call, std::move(experiment), std::move(reply));
-  });
+  api.reader()->read(std::move(request),
+                     [&api, call, unseen = UnseenEdits(api), experiment = std::move(experiment),
+                      reply = std::move(reply)](Result<WorkspaceAnswer> answer) mutable {
+                       if (answer && answer->status == 200) {
+                         const auto body = JsonObject::parse(answer->body, "the answer");
+                         if (auto id = body ? body->text("experiment_id") : std::nullopt) {
+                           experiment.far_id = *id;
+                           keep_experiment(api, std::move(experiment), unseen);
+                           auto made = id_answer(*id);
+                           made.accepted_spans = 0;
+                           return reply(std::move(made));
+                         }
+                       }
+                       if (answer && answer->status >= 400 && answer->status < 500 && answer->status != 401 &&
+                           answer->status != 403 && answer->status != 429) {
+                         Response refused = json_answer(std::move(answer->body));
+                         refused.status = answer->status;
+                         return reply(std::move(refused));
+                       }
+                       create_later(api, call, std::move(experiment), std::move(reply));
+                     });
 }
 
 }  // namespace

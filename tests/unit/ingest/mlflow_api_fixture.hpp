@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <future>
 #include <mutex>
 
@@ -24,6 +25,7 @@ class FakeWorkspace final : public ingest::WorkspaceReader {
   void read(ingest::WorkspaceRequest request,
             std::move_only_function<void(Result<ingest::WorkspaceAnswer>)> done) override {
     asked.push_back(request);
+    if (meanwhile) meanwhile();
     if (answers.empty()) return done(fail(ErrorKind::timeout, "it said nothing"));
     auto answer = std::move(answers.front());
     answers.pop_front();
@@ -37,6 +39,7 @@ class FakeWorkspace final : public ingest::WorkspaceReader {
   bool settled_ = false;                                // whatever it is asked about
   std::deque<Result<ingest::WorkspaceAnswer>> answers;  // said in turn; then nothing
   std::vector<ingest::WorkspaceRequest> asked;
+  std::function<void()> meanwhile;  // between a question and its answer
 };
 
 inline constexpr std::string_view kPythonClient = "mlflow-python-client/3.17.2";

@@ -165,6 +165,26 @@ TEST_F(MlflowExperimentSearch, ATagThatIsNotDeliveredYetIsToldAsItIsHere) {
   EXPECT_THAT(search("new"), IsEmpty()) << "somebody else has changed it there";
 }
 
+TEST_F(MlflowExperimentSearch, ATagThatIsDeliveredWhileTheFarSideAnswersIsFound) {
+  open_before_a_server();
+  far.say(200, R"({"experiment":)" + experiment("7", "/Shared/chat") + "}");
+  call("GET", kByName);
+  ASSERT_EQ(call("POST", "/api/2.0/mlflow/experiments/set-experiment-tag",
+                 R"({"experiment_id":"7","key":"k","value":"new"})")
+                .status,
+            200);
+  far.meanwhile = [this] { far.settled_ = true; };
+  const auto search = [&] { return found_in(call("POST", kSearch, R"({"filter":"tags.k = 'new'"})")).ids; };
+  far.say(200, page(""));
+  EXPECT_THAT(search(), ElementsAre("7")) << "the answer is older than the delivery";
+  far.settled_ = false;
+  now_ms += 60'000;
+  far.say(200, R"({"experiment":)" + experiment("7", "/Shared/chat") + "}");
+  call("GET", kByName);  // asked behind, and as old
+  far.state_ = State::away;
+  EXPECT_THAT(search(), ElementsAre("7"));
+}
+
 TEST_F(MlflowExperimentSearch, WhatTheFarSideRefusesIsRefused) {
   open_before_a_server();
   far.say(400, R"({"error_code":"INVALID_PARAMETER_VALUE","message":"not here"})");
