@@ -306,7 +306,7 @@ TEST_F(DatabricksTrack, AForbiddenExperimentIsSetAsideAndTheOthersArrive) {
   EXPECT_EQ(settled()[Outcome::delivered], 8U);
   EXPECT_THAT(workspace.spans_of(trace_of(1)), SizeIs(2));
   EXPECT_EQ(cursor.accounting().pending, 0U);
-  EXPECT_FALSE(routes.any());
+  EXPECT_FALSE(routes->any());
 }
 
 TEST_F(DatabricksTrack, ADeadLetterThatIsTriedAgainIsAddedToWhatIsThere) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -219,12 +220,12 @@ struct TraceFixture : ::testing::Test {
   FakeExperiments experiments;
   uploader::DestinationSettings settings;
   uploader::ContextDefaults defaults;
-  uploader::HeldRoutes routes{
-      io, "workspace", net::BackoffSettings{std::chrono::milliseconds(5), std::chrono::milliseconds(20)}};
+  std::unique_ptr<uploader::HeldRoutes> routes;  // of one process: what listens to them ends with it
   uploader::FileStore file_store;
   std::unique_ptr<uploader::Track> track;
 
   TraceFixture() {
+    make_routes();
     settings.name = "workspace";
     settings.kind = uploader::Kind::databricks;
     settings.url = "https://workspace";
@@ -234,7 +235,7 @@ struct TraceFixture : ::testing::Test {
   ~TraceFixture() override { stop(); }
 
   uploader::TrackContext context() {
-    return {io, spool, settings, defaults, workspace, &experiments, &routes, nullptr, &file_store};
+    return {io, spool, settings, defaults, workspace, &experiments, routes.get(), nullptr, &file_store};
   }
   void start() {
     track = uploader::make_databricks_track(context());
@@ -243,10 +244,15 @@ struct TraceFixture : ::testing::Test {
   void stop() {
     if (!track) return;
     track->stop();
-    routes.stop();
+    routes->stop();
     io.restart();
     io.run();  // returns: nothing is left waiting
     track.reset();
+    make_routes();
+  }
+  void make_routes() {
+    routes = std::make_unique<uploader::HeldRoutes>(
+        io, "workspace", net::BackoffSettings{std::chrono::milliseconds(5), std::chrono::milliseconds(20)});
   }
   void append(std::initializer_list<Message> spans, Route route = {}) {
     spool::Entry entry;

@@ -148,7 +148,7 @@ TEST_F(MlflowInfoTrack, TheFirstStartTraceCarriesTagsAlsoWhenItComesLate) {
 
 TEST_F(MlflowInfoTrack, WaitsParkedAsLongAsItsSpansAreHeld) {
   const Route closed{"5", {}, {}};
-  routes.refused(closed, "not yours");
+  routes->refused(closed, "not yours");
   append({trace_span(1, 1, 0, "root")
               .message(otlp::span::kAttributes, attribute_of_span("client_request_id", "r-1"))},
          closed);
@@ -157,7 +157,7 @@ TEST_F(MlflowInfoTrack, WaitsParkedAsLongAsItsSpansAreHeld) {
   ASSERT_TRUE(run_until([&] { return cursor.position() == 2 && cursor.parked_parts.size() == 1; }));
   EXPECT_THAT(workspace.calls, SizeIs(0));
   spans->up_to = 1;
-  routes.accepted(closed);
+  routes->accepted(closed);
   ASSERT_TRUE(run_until([&] { return cursor.parked_parts.empty(); }));
   ASSERT_THAT(workspace.calls, SizeIs(1));
   EXPECT_THAT(workspace.calls[0].body, HasSubstr("\"client_request_id\":\"r-1\""));
