@@ -121,6 +121,13 @@ void write(JsonWriter& json, const CreateExperiment& edit) {
 void write(JsonWriter& json, const SetExperimentTag& edit) {
   json.field("op", "set_experiment_tag").field("key", edit.key).field("value", edit.value);
 }
+void write(JsonWriter& json, const MakeLocation& edit) {
+  json.field("op", "make_location").field("path", edit.path);
+  if (!edit.sql_warehouse_id.empty()) json.field("sql_warehouse_id", edit.sql_warehouse_id);
+}
+void write(JsonWriter& json, const LinkLocation& edit) {
+  json.field("op", "link_location").field("path", edit.path);
+}
 
 template <class... T>
 std::string object_of(const std::variant<T...>& edit) {
@@ -256,6 +263,8 @@ Result<ExperimentEdit> parse_experiment_edit(std::string_view payload) {
   const auto get = [&root](std::string_view key) { return text(*root, key).value_or(""); };
   const std::string op = get("op");
   if (op == "set_experiment_tag") return SetExperimentTag{get("key"), get("value")};
+  if (op == "make_location") return MakeLocation{get("path"), get("sql_warehouse_id")};
+  if (op == "link_location") return LinkLocation{get("path")};
   if (op != "create_experiment") return unknown_op("edit of an experiment", op);
   CreateExperiment create{get("name"), get("provisional_id"), {}};
   dom::array tags;

@@ -92,7 +92,16 @@ struct SetExperimentTag {  // of the route's experiment
   std::string key, value;
   bool operator==(const SetExperimentTag&) const = default;
 };
-using ExperimentEdit = std::variant<CreateExperiment, SetExperimentTag>;
+struct MakeLocation {  // in Unity Catalog
+  std::string path;    // catalog.schema.prefix
+  std::string sql_warehouse_id;
+  bool operator==(const MakeLocation&) const = default;
+};
+struct LinkLocation {  // to the route's experiment
+  std::string path;
+  bool operator==(const LinkLocation&) const = default;
+};
+using ExperimentEdit = std::variant<CreateExperiment, SetExperimentTag, MakeLocation, LinkLocation>;
 std::string encode(const ExperimentEdit& edit);
 Result<ExperimentEdit> parse_experiment_edit(std::string_view payload);
 

@@ -26,7 +26,7 @@ enum class RecordKind : std::uint8_t {
   trace_data = 3,       // a traces.json
   trace_edit = 4,       // tags, assessments, feedback by request id
   trace_delete = 5,     // a delete-traces
-  experiment_edit = 6,  // experiment create, experiment tags
+  experiment_edit = 6,  // experiment create, experiment tags, Unity Catalog locations
   artifact = 7,         // an attachment
 };
 std::string_view name(RecordKind kind);

@@ -63,19 +63,29 @@ asio::awaitable<Verdict> link_to_schema(const DestinationSettings& settings, Sen
 
 }  // namespace
 
+std::string make_location_body(std::string_view path, std::string_view sql_warehouse_id) {
+  return location_body("uc_table_prefix", path, {.sql_warehouse = sql_warehouse_id});
+}
+
+std::string link_location_path(std::string_view experiment_id) {
+  return fmt::format("/api/5.0/mlflow/experiments/{}/trace-location:link", experiment_id);
+}
+
+std::string link_location_body(std::string_view path, std::string_view experiment_id) {
+  return location_body("uc_table_prefix", path, {.experiment = experiment_id});
+}
+
 asio::awaitable<std::expected<mlflow::TableLocation, Verdict>> link_to_location(
     const DestinationSettings& settings, Sender& sender, std::string experiment_id) {
   const bool has_prefix = std::ranges::count(settings.unity_catalog, '.') == 2;
   std::string path = has_prefix ? settings.unity_catalog
                                 // as MLflow's client names it then
                                 : fmt::format("{}.{}", settings.unity_catalog, experiment_id);
-  Verdict verdict =
-      co_await post(settings, sender, "/api/5.0/mlflow/tracing/locations",
-                    location_body("uc_table_prefix", path, {.sql_warehouse = settings.sql_warehouse_id}));
+  Verdict verdict = co_await post(settings, sender, std::string(kMakeLocationPath),
+                                  make_location_body(path, settings.sql_warehouse_id));
   if (verdict.action == Action::done)
-    verdict = co_await post(settings, sender,
-                            fmt::format("/api/5.0/mlflow/experiments/{}/trace-location:link", experiment_id),
-                            location_body("uc_table_prefix", path, {.experiment = experiment_id}));
+    verdict = co_await post(settings, sender, link_location_path(experiment_id),
+                            link_location_body(path, experiment_id));
   if (verdict.action == Action::fallback) {
     path.resize(path.rfind('.'));
     verdict = co_await link_to_schema(settings, sender, experiment_id, path);

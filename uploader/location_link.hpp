@@ -1,9 +1,9 @@
-// Makes the Unity Catalog location that a destination names (`unity_catalog`), and links an experiment to it.
-// CONTRACT 2.3.
+// Makes Unity Catalog locations, and links experiments to them. CONTRACT 2.3.
 #pragma once
 
 #include <expected>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -13,8 +13,15 @@
 
 namespace spanferry::uploader {
 
-// Where its traces go from now on. Fails with Action::held (forbidden), Action::stopped, or as it is refused.
-// Lives on the deliver thread; both outlive the call.
+// The bodies of the two calls that do it. `path`: catalog.schema.prefix.
+inline constexpr std::string_view kMakeLocationPath = "/api/5.0/mlflow/tracing/locations";
+std::string make_location_body(std::string_view path, std::string_view sql_warehouse_id);
+std::string link_location_path(std::string_view experiment_id);
+std::string link_location_body(std::string_view path, std::string_view experiment_id);
+
+// Both, for the location that the destination names (`unity_catalog`). Where its traces go from now on. Fails
+// with Action::held (forbidden), Action::stopped, or as it is refused. Lives on the deliver thread; both
+// outlive the call.
 boost::asio::awaitable<std::expected<mlflow::TableLocation, Verdict>> link_to_location(
     const DestinationSettings& settings, Sender& sender, std::string experiment_id);
 

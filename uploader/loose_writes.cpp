@@ -7,6 +7,7 @@
 
 #include "model/clock.hpp"
 #include "model/json_writer.hpp"
+#include "uploader/location_link.hpp"
 #include "uploader/written.hpp"
 
 namespace spanferry::uploader {
@@ -165,9 +166,7 @@ asio::awaitable<EditOutcome> LooseWrites::apply(const Record& record) {
   if (record.header.kind == RecordKind::experiment_edit) {
     const auto edit = mlflow::parse_experiment_edit(payload);
     if (!edit) co_return outcome_of(refusal(edit.error().sentence));
-    if (const auto* create = std::get_if<mlflow::CreateExperiment>(&*edit))
-      co_return co_await this->create(*create);
-    co_return co_await set_tag(record.header.route, std::get<mlflow::SetExperimentTag>(*edit));
+    co_return co_await apply(record.header.route, *edit);
   }
   if (record.header.kind == RecordKind::trace_delete) {
     const auto deletion = mlflow::parse_trace_delete(payload);
@@ -179,6 +178,36 @@ asio::awaitable<EditOutcome> LooseWrites::apply(const Record& record) {
   const auto* feedback = std::get_if<mlflow::FeedbackByRequest>(&*edit);
   if (feedback == nullptr) co_return outcome_of(refusal("the edit names no trace"));
   co_return co_await feedback_.give(record.header.route, *feedback, record.seq < end_at_start_);
+}
+
+asio::awaitable<EditOutcome> LooseWrites::apply(const Route& route, const mlflow::ExperimentEdit& edit) {
+  if (const auto* create = std::get_if<mlflow::CreateExperiment>(&edit))
+    co_return co_await this->create(*create);
+  if (const auto* tag = std::get_if<mlflow::SetExperimentTag>(&edit)) co_return co_await set_tag(route, *tag);
+  // Another kind of destination has no such locations, and keeps its traces as it always does.
+  if (context_.settings.kind != Kind::databricks) co_return EditOutcome{Fate::done, {}};
+  if (const auto* location = std::get_if<mlflow::MakeLocation>(&edit)) co_return co_await make(*location);
+  co_return co_await link(route, std::get<mlflow::LinkLocation>(edit));
+}
+
+asio::awaitable<EditOutcome> LooseWrites::make(const mlflow::MakeLocation& edit) {
+  const std::string& warehouse =
+      edit.sql_warehouse_id.empty() ? context_.settings.sql_warehouse_id : edit.sql_warehouse_id;
+  Verdict verdict =
+      co_await calls_.call("POST", std::string(kMakeLocationPath), make_location_body(edit.path, warehouse));
+  if (verdict.action == Action::exists) verdict.action = Action::done;
+  co_return outcome_of(std::move(verdict));
+}
+
+asio::awaitable<EditOutcome> LooseWrites::link(const Route& route, const mlflow::LinkLocation& edit) {
+  auto experiment = co_await context_.experiments->resolve(route);
+  if (!experiment) co_return outcome_of(std::move(experiment.error()));
+  Verdict verdict = co_await calls_.call("POST", link_location_path(experiment->id),
+                                         link_location_body(edit.path, experiment->id));
+  if (verdict.action == Action::exists) verdict.action = Action::done;
+  // Its traces go elsewhere from now on.
+  if (verdict.action == Action::done) context_.experiments->forget(route);
+  co_return outcome_of(std::move(verdict));
 }
 
 asio::awaitable<EditOutcome> LooseWrites::create(const mlflow::CreateExperiment& edit) {

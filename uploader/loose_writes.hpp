@@ -47,6 +47,9 @@ class LooseWrites {
   void read_parked();
   boost::asio::awaitable<bool> wait();
   boost::asio::awaitable<EditOutcome> apply(const Record& record);
+  boost::asio::awaitable<EditOutcome> apply(const Route& route, const mlflow::ExperimentEdit& edit);
+  boost::asio::awaitable<EditOutcome> make(const mlflow::MakeLocation& edit);
+  boost::asio::awaitable<EditOutcome> link(const Route& route, const mlflow::LinkLocation& edit);
   boost::asio::awaitable<EditOutcome> create(const mlflow::CreateExperiment& edit);
   boost::asio::awaitable<EditOutcome> set_tag(const Route& route, const mlflow::SetExperimentTag& edit);
   boost::asio::awaitable<EditOutcome> remove_older(const Route& route, const mlflow::TraceDelete& deletion);

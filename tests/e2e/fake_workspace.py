@@ -459,6 +459,8 @@ def loc_get(s, r, lid):
 def loc_link(s, r, eid):
     full, loc = table_prefix(s, r)
     exp = need_experiment(s, eid)
+    if full not in s.locations:
+        raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Location {full} does not exist.")
     s.linked[eid] = full
     set_exp_tag(exp, "mlflow.experiment.databricksTraceDestinationPath", full)
     set_exp_tag(exp, "mlflow.experiment.databricksTraceSpanStorageTable", s.locations[full]["spans_table_name"])

@@ -197,10 +197,10 @@ def test_kills_lose_nothing_and_repeat_only_what_was_in_flight(daemon, linked):
     assert infos_of(linked) == {trace for trace, _ in rows}
 
 
-def run_app(**env):
+def run_app(*location, experiment=EXPERIMENT, **env):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DATABRICKS_", "OTEL_"))}
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"} | env
-    done = subprocess.run([sys.executable, APP, EXPERIMENT], env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run([sys.executable, APP, experiment, *location], env=environment, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr[-4000:]
     return [i.rsplit("/", 1)[-1].removeprefix("tr-") for i in json.loads(done.stdout.splitlines()[-1])]
 
@@ -235,6 +235,37 @@ def test_an_mlflow_app_behind_the_daemon_reads_as_when_it_logs_there_itself(daem
     assert all(t.info.execution_duration >= 0 and t.info.request_time > 0 for t in traces)
     assert len(rows_in_tables(linked)) - rows_before == 4
     assert not linked.state.traces
+
+
+def test_a_location_that_an_app_asks_for_while_the_workspace_is_away_is_made_when_it_is_back(daemon, workspace):
+    """As set_experiment(trace_location=…) does, twice; nobody waits for the workspace."""
+    def run_at(url, location, experiment=EXPERIMENT):
+        return run_app(location, experiment=experiment, MLFLOW_TRACKING_URI="databricks", DATABRICKS_HOST=url, DATABRICKS_TOKEN="x")
+
+    direct = run_at(workspace.url, "main.genai.direct", "/Shared/direct")
+    wanted = [described(t) for t in read(workspace, *direct, location="main.genai.direct")]
+    workspace.state.outage = "drop"
+    d = daemon(destinations=[destination(workspace)])
+    ferried = [i for _ in range(2) for i in run_at(d.url, LOCATION)]
+    assert LOCATION not in workspace.state.locations
+    d.kill()
+    d.start()
+    workspace.state.outage = None
+    d.sent.acknowledged += 8
+    assert d.wait_until_settled("workspace", seconds=120)["dead"] == 0
+    experiment = next(e for e in workspace.state.experiments.values() if e["name"] == EXPERIMENT)
+    assert workspace.state.linked[experiment["experiment_id"]] == LOCATION
+    found = [described(t) for t in read(workspace, *ferried)]
+    for one in found:
+        assert one.pop("location")["uc_table_prefix"]["otel_spans_table_name"] == f"{LOCATION}_otel_spans"
+    for one in wanted:
+        del one["location"]
+    assert found == wanted * 2
+    assert not workspace.state.traces
+    # Its next start finds the experiment as it is there.
+    assert run_at(d.url, LOCATION)
+    d.sent.acknowledged += 4
+    d.wait_until_settled("workspace")
 
 
 @pytest.mark.parametrize("location,table", [("main.genai", "main.genai.mlflow_experiment_trace_otel_spans"), (LOCATION, f"{LOCATION}_otel_spans")])

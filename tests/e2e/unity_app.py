@@ -1,4 +1,4 @@
-"""An app with MLflow's own SDK; what it logged is printed as ids. usage: unity_app.py EXPERIMENT"""
+"""An app with MLflow's own SDK; what it logged is printed as ids. usage: unity_app.py EXPERIMENT [CATALOG.SCHEMA.PREFIX]"""
 import json
 import sys
 
@@ -30,7 +30,8 @@ def fail():
     raise TimeoutError("the model did not answer")
 
 
-mlflow.set_experiment(sys.argv[1])
+location = [mlflow.entities.trace_location.UnityCatalog(*name.split(".")) for name in sys.argv[2:]]
+mlflow.set_experiment(sys.argv[1], **({"trace_location": location[0]} if location else {}))
 ids = []
 ask("How do I reset my password? 残高")
 ids.append(mlflow.get_last_active_trace_id())

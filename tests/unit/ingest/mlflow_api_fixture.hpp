@@ -46,6 +46,12 @@ inline constexpr std::string_view kPythonClient = "mlflow-python-client/3.17.2";
 inline constexpr std::string_view kDatabricksClient =
     "unknown/0.0.0 databricks-sdk-py/0.156.0 python/3.11.7 os/linux auth/pat";
 
+// The first experiment's id.
+inline std::string id_in(const ingest::Response& answer) {
+  const auto at = answer.body.find(R"("experiment_id":")");
+  return at == std::string::npos ? "" : answer.body.substr(at + 17, answer.body.find('"', at + 17) - at - 17);
+}
+
 class MlflowApi : public testing::Test {
  protected:
   using State = ingest::WorkspaceReader::State;

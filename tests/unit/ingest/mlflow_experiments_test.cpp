@@ -18,11 +18,6 @@ constexpr std::string_view kBody = R"({"name":"/Shared/chat"})";
 const std::string kThere =
     R"({"experiment":{"experiment_id":"7","name":"/Shared/chat","lifecycle_stage":"active"}})";
 
-std::string id_in(const ingest::Response& answer) {
-  const auto at = answer.body.find(R"("experiment_id":")");
-  return at == std::string::npos ? "" : answer.body.substr(at + 17, answer.body.find('"', at + 17) - at - 17);
-}
-
 class MlflowExperiments : public MlflowApi {};
 
 TEST_F(MlflowExperiments, OfAnUnknownNameTheFarSideIsAskedOnceForASecondAtMost) {

@@ -86,7 +86,9 @@ TEST(MlflowWrite, DeletionsExperimentsAndArtifactsReadBackAsTheyWereWritten) {
   const TraceDelete deletion{1795487692170, 5};
   EXPECT_EQ(parse_trace_delete(encode(deletion)).value_or(TraceDelete{}), deletion);
   const std::vector<ExperimentEdit> edits = {
-      CreateExperiment{"/Shared/a", "9200000000000000001", {{"k", "v"}}}, SetExperimentTag{"k", "v"}};
+      CreateExperiment{"/Shared/a", "9200000000000000001", {{"k", "v"}}}, SetExperimentTag{"k", "v"},
+      MakeLocation{"main.genai.app", "w-1"}, MakeLocation{"main.genai.app", ""},
+      LinkLocation{"main.genai.app"}};
   for (const ExperimentEdit& edit : edits) {
     const auto again = parse_experiment_edit(encode(edit));
     ASSERT_TRUE(again) << encode(edit);

@@ -1,4 +1,5 @@
 // What is about no trace in particular, on its way to an MLflow server.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +14,15 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
+
+// A location, and the link of experiment 5 to it.
+void write_location(WrittenFixture& fixture) {
+  fixture.write(RecordKind::experiment_edit, 0,
+                mlflow::encode(mlflow::ExperimentEdit(mlflow::MakeLocation{"main.genai.app", "w-1"})));
+  fixture.write(RecordKind::experiment_edit, 0,
+                mlflow::encode(mlflow::ExperimentEdit(mlflow::LinkLocation{"main.genai.app"})), 0,
+                {"5", {}, {}});
+}
 
 struct LooseWritesToMlflow : WrittenFixture {
   std::unique_ptr<PromptSpans> spans;
@@ -76,6 +86,14 @@ TEST_F(LooseWritesToMlflow, ARefusedOneIsADeadLetterAndHoldsNoTrace) {
   EXPECT_NE(at(1), nullptr);
 }
 
+TEST_F(LooseWritesToMlflow, UnityCatalogLocationsAreNothingToAnMlflowServer) {
+  write_location(*this);
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(workspace.calls, IsEmpty());
+  EXPECT_THAT(cursor().dead, IsEmpty());
+}
+
 TEST_F(LooseWritesToMlflow, ADeletionByTimeWaitsForTheTracesBeforeIt) {
   settings.assemble.quiet = std::chrono::milliseconds(30);
   write_info(1);
@@ -121,6 +139,38 @@ TEST_F(LooseWritesToMlflow, FeedbackThatFindsNoTraceInADayIsADeadLetter) {
   ASSERT_THAT(cursor().dead, SizeIs(1));
   EXPECT_THAT(cursor().dead[0].reason, HasSubstr("24 hours"));
   EXPECT_THAT(cursor().dead[0].reason, HasSubstr("r-1"));
+}
+
+struct LooseWritesToWorkspace : WrittenFixture {
+  static constexpr std::string_view kPlace =
+      R"("uc_table_prefix":{"catalog_name":"main","schema_name":"genai","table_prefix":"app"})";
+};
+
+TEST_F(LooseWritesToWorkspace, UnityCatalogLocationsAreMadeAndThenLinked) {
+  first = [](const FakeWorkspace::Call& call) -> std::optional<Verdict> {
+    // Made before: an answer was lost.
+    if (call.what.ends_with("/locations")) return refusal(Action::exists, 409);
+    return answer(200, "{}");
+  };
+  write_location(*this);
+  start();
+  ASSERT_TRUE(run_until_settled());
+  ASSERT_THAT(workspace.calls, SizeIs(2));
+  EXPECT_THAT(workspace.calls[0].what, HasSubstr("POST https://workspace/api/5.0/mlflow/tracing/locations"));
+  EXPECT_EQ(workspace.calls[0].body, fmt::format(R"({{{},"sql_warehouse_id":"w-1"}})", kPlace));
+  EXPECT_THAT(workspace.calls[1].what, HasSubstr("/api/5.0/mlflow/experiments/5/trace-location:link"));
+  EXPECT_EQ(workspace.calls[1].body, fmt::format(R"({{"experiment_id":"5",{}}})", kPlace));
+  EXPECT_EQ(experiments.forgotten, 1) << "where its traces go is asked anew";
+  EXPECT_THAT(spool.cursor_of("workspace").dead, IsEmpty());
+}
+
+TEST_F(LooseWritesToWorkspace, ALocationThatIsRefusedIsADeadLetter) {
+  first = [](const FakeWorkspace::Call&) { return std::optional(refusal(Action::split, 400)); };
+  write_location(*this);
+  start();
+  ASSERT_TRUE(run_until_settled());
+  EXPECT_THAT(spool.cursor_of("workspace").dead, SizeIs(2));
+  EXPECT_EQ(experiments.forgotten, 0);
 }
 
 }  // namespace
