@@ -33,6 +33,7 @@ std::vector<Budget> memory_budgets(const config::Settings& settings) {
       {"spool: newest payloads, shared with readers", settings.spool.memory.hot_bytes},
       {"spool: block cache", settings.spool.memory.block_cache_bytes},
       {"spool: one commit group", settings.spool.memory.group_bytes},
+      {"spool: summaries that were searched last", settings.spool.memory.searched_bytes},
   };
   for (const auto& d : settings.uploader.destinations) {
     if (d.kind == uploader::Kind::local) continue;

@@ -42,6 +42,7 @@ class Fit {
     lower(s.spool.memory.log_buffer_bytes, Least::kSpool);
     lower(s.spool.memory.block_cache_bytes, Least::kSpool);
     lower(s.spool.memory.group_bytes, Least::kSpool);
+    lower(s.spool.memory.searched_bytes, 0);
     s.spool.memory.held_bytes = s.spool.memory.log_buffer_bytes * 4;
     for (std::size_t i = 0; i < s.uploader.destinations.size(); ++i)
       if (is_default(fmt::format("destinations[{}].max_batch_bytes", i)))

@@ -1,5 +1,5 @@
 // Every bound and memory budget of the spool, in one place. What stands here is what memory use adds up to:
-// hot records + write buffers + block cache + one commit group and its queue.
+// hot records + write buffers + block cache + what was searched + one commit group and its queue.
 #pragma once
 
 #include <chrono>
@@ -76,6 +76,8 @@ inline constexpr std::size_t kMaxVisitedSummaries = 50'000;  // looked at for on
 inline constexpr std::size_t kMaxSummaryTextBytes = 96;
 inline constexpr std::size_t kMaxSummaryBytes = 2048;
 inline constexpr std::size_t kMaxFactsOfTrace = 512;
+inline constexpr std::size_t kSearchedBytes = 12U << 20;     // of the newest summaries, kept between searches
+inline constexpr std::chrono::seconds kSearchedKept{60};     // as long as there are searches
 inline constexpr std::size_t kGlanceReadAhead = 256U << 10;  // bytes of a table, when all are looked through
 inline constexpr std::size_t kStretchBytes = 256U << 10;     // of those, read forwards before they are told
 inline constexpr std::uint64_t kFirstStretchRecords = 64, kMostStretchRecords = 4096;

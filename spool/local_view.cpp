@@ -9,7 +9,6 @@
 #include "spool/each_summary.hpp"
 #include "spool/keys.hpp"
 #include "spool/limits.hpp"
-#include "spool/newest_summaries.hpp"
 #include "spool/summary.hpp"
 
 namespace spanferry::spool {
@@ -67,6 +66,7 @@ class Merged {
 }  // namespace
 
 void LocalView::restart() {
+  newest_.forget();
   const auto store = parts_.store.access();
   if (!store) return;
   std::string value;
@@ -83,6 +83,7 @@ void LocalView::restart() {
 }
 
 bool LocalView::step() {
+  newest_.forget_unused(kSearchedKept);
   const Seq from = std::max(next_.load(), parts_.place.first().seq);
   if (from >= parts_.hot.end().seq) return false;
   auto batch = parts_.read(from, kViewStepBytes, kViewStepRecords);
@@ -214,35 +215,22 @@ Result<std::optional<TraceSummary>> LocalView::summary_of(const TraceId& trace) 
   return found;
 }
 
-Result<bool> LocalView::glance_at_tail(Seq next, const std::function<bool(const TraceGlance&)>& visit) const {
-  for (Seq before = parts_.hot.end().seq; before > next;) {
-    const Seq from = std::max(next, before > kGlanceTailRecords ? before - kGlanceTailRecords : 0);
-    std::vector<TraceSummary> tail;
-    if (auto collected = collect_tail(from, before, tail); !collected)
-      return std::unexpected(collected.error());
-    for (auto it = tail.rbegin(); it != tail.rend(); ++it) {
-      const std::string bytes = encode(*it);
-      const auto glance = glance_at(it->first_seq, it->trace_id, bytes);
-      if (glance && !visit(*glance)) return false;
-    }
-    before = from;
-  }
-  return true;
-}
-
 Result<> LocalView::glance(const std::function<bool(const TraceGlance&)>& visit) const {
-  const Seq next = next_.load();
-  const auto more = glance_at_tail(next, visit);
-  if (!more) return std::unexpected(more.error());
-  if (!*more) return {};
-  const auto store = parts_.store.access();
-  if (!store) return store_is_closed();
-  each_newest_first(*store, parts_.positions.summaries, next,
-                    [&visit](const SeqAndTrace& place, std::string_view bytes) {
-                      const auto glance = glance_at(place.seq, place.trace, bytes);
-                      return !glance || visit(*glance);
-                    });
-  return {};
+  std::optional<LiveStore::Access> access;
+  SummarySource source;
+  source.written = next_.load();
+  source.store = [&] { return (access.emplace(parts_.store.access())) ? &**access : nullptr; };
+  source.read_tail = [this](Seq from, Seq end, const SummarySource::Add& add) -> Result<> {
+    std::vector<TraceSummary> tail;
+    if (auto collected = collect_tail(from, end, tail); !collected) return collected;
+    for (const TraceSummary& one : tail) add({one.first_seq, one.trace_id}, encode(one));
+    return {};
+  };
+  return newest_.each(source, parts_.positions.summaries, parts_.hot.end().seq,
+                      [&visit](const SeqAndTrace& place, std::string_view bytes) {
+                        const auto glance = glance_at(place.seq, place.trace, bytes);
+                        return !glance || visit(*glance);
+                      });
 }
 
 }  // namespace spanferry::spool

@@ -11,6 +11,7 @@
 #include "spool/hot_records.hpp"
 #include "spool/live_store.hpp"
 #include "spool/log_place.hpp"
+#include "spool/newest_summaries.hpp"
 #include "spool/spool.hpp"
 
 namespace spanferry::spool {
@@ -24,7 +25,8 @@ class LocalView {
     TrimPositions& positions;
     std::function<Result<ReadBatch>(Seq, std::size_t, std::size_t)> read;
   };
-  explicit LocalView(Parts parts) : parts_(std::move(parts)) {}
+  // Keeps `searched_bytes` of summaries between two searches.
+  LocalView(Parts parts, std::size_t searched_bytes) : parts_(std::move(parts)), newest_(searched_bytes) {}
 
   // Housekeeping thread. Where the view goes on after a start or a reopening.
   void restart();
@@ -42,10 +44,9 @@ class LocalView {
 
  private:
   Result<> collect_tail(Seq from, Seq before, std::vector<TraceSummary>& found) const;
-  // False: `visit` has seen enough.
-  Result<bool> glance_at_tail(Seq next, const std::function<bool(const TraceGlance&)>& visit) const;
 
   Parts parts_;
+  mutable NewestSummaries newest_;
   std::atomic<Seq> next_{1};  // the first record not summarized yet
 };
 

@@ -26,7 +26,8 @@ struct MemorySettings {
   std::uint64_t log_buffer_bytes = kLogBufferBytes;  // one memtable of the log, of kLogBuffers
   std::uint64_t held_bytes = kHeldBytes;             // instead, while the disk is full
   std::uint64_t block_cache_bytes = kBlockCacheBytes;
-  std::uint64_t group_bytes = kGroupBytes;  // of one commit group
+  std::uint64_t searched_bytes = kSearchedBytes;  // summaries kept between two searches
+  std::uint64_t group_bytes = kGroupBytes;        // of one commit group
 };
 
 struct Settings {

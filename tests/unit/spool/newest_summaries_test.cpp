@@ -2,6 +2,7 @@
 #include "spool/newest_summaries.hpp"
 
 #include <map>
+#include <random>
 
 #include "spool/keys.hpp"
 #include "spool/store.hpp"
@@ -35,12 +36,35 @@ class NewestSummariesTest : public ::testing::Test {
   }
 
   // The first `most` that are told.
-  std::vector<std::pair<std::string, std::string>> told(Seq kept, Seq end, std::size_t most = SIZE_MAX) {
-    std::vector<std::pair<std::string, std::string>> told;
-    each_newest_first(*store_, kept, end, [&](const SeqAndTrace& place, std::string_view bytes) {
+  using Told = std::vector<std::pair<std::string, std::string>>;
+  Told told_by(NewestSummaries& newest, Seq kept, Seq end, std::size_t most = SIZE_MAX) {
+    Told told;
+    SummarySource source;
+    source.written = std::min(written_, end);
+    source.store = [this] { return store_.get(); };
+    source.read_tail = [this](Seq from, Seq until, const SummarySource::Add& add) -> Result<> {
+      for (auto it = all_.lower_bound(log_key(from)); it != all_.end(); ++it) {
+        const auto place = parse_summary_key(it->first);
+        if (place->seq >= until) break;
+        add(*place, it->second);
+      }
+      return tail_;
+    };
+    const auto each = newest.each(source, kept, end, [&](const SeqAndTrace& place, std::string_view bytes) {
       told.emplace_back(summary_key(place.seq, place.trace), bytes);
       return told.size() < most;
     });
+    EXPECT_EQ(each.has_value(), tail_.has_value());
+    return told;
+  }
+  // The same whether nothing, little or all was kept by the searches before.
+  Told told(Seq kept, Seq end, std::size_t most = SIZE_MAX) {
+    NewestSummaries first(kRoomy);
+    const Told told = told_by(first, kept, end, most);
+    for (NewestSummaries* one : {&keeps_none_, &keeps_few_, &keeps_all_}) {
+      EXPECT_TRUE(told_by(*one, kept, end, most) == told) << kept << " to " << end;
+      EXPECT_LE(one->kept_bytes(), one == &keeps_all_ ? kRoomy : one == &keeps_few_ ? kFew : 0);
+    }
     return told;
   }
   std::vector<std::pair<std::string, std::string>> expected(Seq kept, Seq end, std::size_t most = SIZE_MAX) {
@@ -52,8 +76,12 @@ class NewestSummariesTest : public ::testing::Test {
     return wanted;
   }
 
+  static constexpr std::size_t kRoomy = 64U << 20, kFew = 40U << 10;
   TemporaryDirectory directory_;
   std::unique_ptr<Store> store_;
+  Seq written_ = std::numeric_limits<Seq>::max();
+  Result<> tail_;
+  NewestSummaries keeps_none_{0}, keeps_few_{kFew}, keeps_all_{kRoomy};
   std::map<std::string, std::string> all_;
 };
 
@@ -88,6 +116,49 @@ TEST_F(NewestSummariesTest, TellsAsManyAsAreWanted) {
   put(501, 700, 500);
   for (const std::size_t most : {1U, 2U, 699U, 701U, 900U})
     EXPECT_TRUE(told(0, 1000, most) == expected(0, 1000, most)) << most;
+}
+
+TEST_F(NewestSummariesTest, TellsWhatCameSinceAndNotWhatWasTrimmed) {
+  std::mt19937 random(7);
+  const auto up_to = [&random](std::size_t most) { return random() % (most + 1); };
+  Seq kept = 1, end = 1;
+  written_ = 1;
+  for (int round = 0; round < 300; ++round) {
+    for (std::size_t records = up_to(20); records > 0; --records)
+      put(end++, up_to(3), up_to(10) == 0 ? 2'000 : 80);
+    if (up_to(50) == 0) put(end++, 300, 1'000);  // more than a stretch
+    if (up_to(20) == 0) end += up_to(5'000);
+    if (up_to(10) == 0) kept += up_to(end - kept);
+    if (up_to(1) == 0) written_ += up_to(end - written_);  // behind it, they come from the tail
+    const std::size_t most = up_to(2) == 0 ? 1 + up_to(50) : SIZE_MAX;
+    ASSERT_TRUE(told(kept, end, most) == expected(kept, end, most)) << round;
+    if (up_to(60) == 0) keeps_all_.forget();
+  }
+}
+
+TEST_F(NewestSummariesTest, AFailureOfTheTailIsToldAndNothingIsTakenForKnown) {
+  for (Seq seq = 1; seq <= 1'000; ++seq) put(seq, 1, 80);
+  written_ = 500;
+  tail_ = fail(ErrorKind::io, "not now");
+  EXPECT_TRUE(told_by(keeps_all_, 1, 1'001).empty());
+  tail_ = {};
+  EXPECT_TRUE(told(1, 1'001) == expected(1, 1'001));
+}
+
+TEST_F(NewestSummariesTest, WhatWasSearchedIsKeptAsLongAsThereAreSearches) {
+  for (Seq seq = 1; seq <= 2'000; ++seq) put(seq, 1, 100);
+  ASSERT_TRUE(told(1, 2'001) == expected(1, 2'001));
+  for (const auto& [key, value] : all_)
+    ASSERT_TRUE(store_->db().Delete(rocksdb::WriteOptions(), store_->family(Family::traces), key).ok());
+  EXPECT_TRUE(told_by(keeps_all_, 1, 2'001) == expected(1, 2'001)) << "from memory";
+  const auto few = told_by(keeps_few_, 1, 2'001);
+  EXPECT_GT(few.size(), 100U) << "the newest";
+  EXPECT_TRUE(few == expected(1, 2'001, few.size()));
+  keeps_all_.forget_unused(std::chrono::hours(1));
+  EXPECT_GT(keeps_all_.kept_bytes(), 200'000U);
+  keeps_all_.forget_unused(std::chrono::seconds(0));
+  EXPECT_EQ(keeps_all_.kept_bytes(), 0U);
+  EXPECT_TRUE(told_by(keeps_all_, 1, 2'001).empty());
 }
 
 }  // namespace
