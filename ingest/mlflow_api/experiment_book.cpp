@@ -96,6 +96,14 @@ std::optional<Experiment> ExperimentBook::by_id(std::string_view id) const {
   return it == by_id_.end() ? std::nullopt : std::optional(all_[it->second]);
 }
 
+std::vector<Seq> ExperimentBook::edits() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Seq> edits;
+  for (const Experiment& experiment : all_)
+    if (experiment.edited != 0) edits.push_back(experiment.edited);
+  return edits;
+}
+
 std::vector<Experiment> ExperimentBook::all() const {
   const std::lock_guard lock(mutex_);
   std::vector<Experiment> named;

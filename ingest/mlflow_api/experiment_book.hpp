@@ -48,6 +48,8 @@ class ExperimentBook {
   // By the id clients were given, or the destination's own.
   [[nodiscard]] std::optional<Experiment> by_id(std::string_view id) const;
   [[nodiscard]] std::vector<Experiment> all() const;  // in the order they became known
+  // The records by which clients here made or changed experiments, the last of each.
+  [[nodiscard]] std::vector<Seq> edits() const;
   [[nodiscard]] std::size_t size() const;
   // The number that the next one without an id gets.
   [[nodiscard]] std::string next_id() const { return std::to_string(size()); }

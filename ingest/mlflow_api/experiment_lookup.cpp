@@ -96,11 +96,9 @@ std::optional<Experiment> parse_experiment(std::string_view json) {
 }
 
 UnseenEdits::UnseenEdits(const Api& api) {
-  for (const Experiment& one : api.experiments.all()) {
-    if (one.edited == 0) continue;
-    last_ = std::max(last_, one.edited);
-    if (api.reader() != nullptr && !api.reader()->settled(TraceId{}, {one.edited}))
-      not_there_.insert(one.edited);
+  for (const Seq edit : api.experiments.edits()) {
+    last_ = std::max(last_, edit);
+    if (api.reader() != nullptr && !api.reader()->settled(TraceId{}, {edit})) not_there_.insert(edit);
   }
 }
 
