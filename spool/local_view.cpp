@@ -109,18 +109,18 @@ bool LocalView::step() {
 }
 
 // Of the records the view has not come to yet, those from `from` on.
-Result<> LocalView::collect_tail(Seq from, Seq before, std::vector<TraceSummary>& found) const {
+Result<bool> LocalView::collect_tail(Seq from, Seq before, std::vector<TraceSummary>& found) const {
   while (from < before) {
     auto batch = parts_.read(from, kViewStepBytes, before - from);
     if (!batch) return std::unexpected(batch.error());
     for (const auto& record : batch->records) {
-      if (record.seq >= before) return {};
+      if (record.seq >= before) return true;
       for (auto& summary : summarize(record)) found.push_back(std::move(summary));
     }
     if (batch->next <= from) break;
     from = batch->next;
   }
-  return {};
+  return from >= before;
 }
 
 Result<std::vector<TraceSummary>> LocalView::list(std::size_t limit, Seq before_seq) const {
@@ -220,11 +220,11 @@ Result<> LocalView::glance(const std::function<bool(const TraceGlance&)>& visit)
   SummarySource source;
   source.written = next_.load();
   source.store = [&] { return (access.emplace(parts_.store.access())) ? &**access : nullptr; };
-  source.read_tail = [this](Seq from, Seq end, const SummarySource::Add& add) -> Result<> {
+  source.read_tail = [this](Seq from, Seq end, const SummarySource::Add& add) -> Result<bool> {
     std::vector<TraceSummary> tail;
-    if (auto collected = collect_tail(from, end, tail); !collected) return collected;
+    const auto collected = collect_tail(from, end, tail);
     for (const TraceSummary& one : tail) add({one.first_seq, one.trace_id}, encode(one));
-    return {};
+    return collected;
   };
   return newest_.each(source, parts_.positions.summaries, parts_.hot.end().seq,
                       [&visit](const SeqAndTrace& place, std::string_view bytes) {

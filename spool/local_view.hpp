@@ -43,7 +43,8 @@ class LocalView {
   Result<> glance(const std::function<bool(const TraceGlance&)>& visit) const;
 
  private:
-  Result<> collect_tail(Seq from, Seq before, std::vector<TraceSummary>& found) const;
+  // False: not all of them can be read.
+  Result<bool> collect_tail(Seq from, Seq before, std::vector<TraceSummary>& found) const;
 
   Parts parts_;
   mutable NewestSummaries newest_;

@@ -98,7 +98,8 @@ class SummaryWalk {
     bool is_whole = true;
     while (end > kept) {
       const Seq before = end;
-      if (!(end > source_.written ? read_tail(kept, end) : read_store(kept, end, is_whole))) return false;
+      if (!(end > source_.written ? read_tail(kept, end, is_whole) : read_store(kept, end, is_whole)))
+        return false;
       if (!stretch_.tell(kept, before, visit_)) return false;
       is_whole = is_whole && read.bytes + stretch_.size() <= most_bytes;
       if (!is_whole) continue;
@@ -113,13 +114,15 @@ class SummaryWalk {
 
  private:
   // These move `end` to the first record they have read.
-  bool read_tail(Seq kept, Seq& end) {
+  bool read_tail(Seq kept, Seq& end, bool& is_whole) {
     const Seq from = end - std::min<Seq>(kGlanceTailRecords, end - std::max(kept, source_.written));
     stretch_.clear();
-    result_ = source_.read_tail(
+    const auto all = source_.read_tail(
         from, end, [this](const SeqAndTrace& place, std::string_view bytes) { stretch_.add(place, bytes); });
+    if (!all) result_ = std::unexpected(all.error());
+    is_whole = is_whole && all && *all;
     end = from;
-    return result_.has_value();
+    return all.has_value();
   }
   bool read_store(Seq kept, Seq& end, bool& is_whole) {
     if (!it_ && !open()) return false;

@@ -25,9 +25,9 @@ struct SummarySource {
   Seq written = 0;
   // Nothing if it is closed.
   std::function<Store*()> store;
-  // Those of the records in [from, end), which are not written yet, in their order.
+  // Those of the records in [from, end), which are not written yet, in their order. False: not of all.
   using Add = std::function<void(const SeqAndTrace&, std::string_view bytes)>;
-  std::function<Result<>(Seq from, Seq end, const Add& add)> read_tail;
+  std::function<Result<bool>(Seq from, Seq end, const Add& add)> read_tail;
 };
 
 // Any thread.

@@ -42,13 +42,13 @@ class NewestSummariesTest : public ::testing::Test {
     SummarySource source;
     source.written = std::min(written_, end);
     source.store = [this] { return store_.get(); };
-    source.read_tail = [this](Seq from, Seq until, const SummarySource::Add& add) -> Result<> {
+    source.read_tail = [this](Seq from, Seq until, const SummarySource::Add& add) -> Result<bool> {
       for (auto it = all_.lower_bound(log_key(from)); it != all_.end(); ++it) {
         const auto place = parse_summary_key(it->first);
         if (place->seq >= until) break;
         add(*place, it->second);
       }
-      return tail_;
+      return tail_;  // false: some may be missing
     };
     const auto each = newest.each(source, kept, end, [&](const SeqAndTrace& place, std::string_view bytes) {
       told.emplace_back(summary_key(place.seq, place.trace), bytes);
@@ -80,7 +80,7 @@ class NewestSummariesTest : public ::testing::Test {
   TemporaryDirectory directory_;
   std::unique_ptr<Store> store_;
   Seq written_ = std::numeric_limits<Seq>::max();
-  Result<> tail_;
+  Result<bool> tail_ = true;
   NewestSummaries keeps_none_{0}, keeps_few_{kFew}, keeps_all_{kRoomy};
   std::map<std::string, std::string> all_;
 };
@@ -141,8 +141,17 @@ TEST_F(NewestSummariesTest, AFailureOfTheTailIsToldAndNothingIsTakenForKnown) {
   written_ = 500;
   tail_ = fail(ErrorKind::io, "not now");
   EXPECT_TRUE(told_by(keeps_all_, 1, 1'001).empty());
-  tail_ = {};
+  tail_ = true;
   EXPECT_TRUE(told(1, 1'001) == expected(1, 1'001));
+}
+
+TEST_F(NewestSummariesTest, WhatMayBeMissingInTheTailIsReadAgain) {
+  for (Seq seq = 1; seq <= 1'000; ++seq) put(seq, 1, 80);
+  written_ = 500;
+  tail_ = false;
+  EXPECT_TRUE(told_by(keeps_all_, 1, 1'001) == expected(1, 1'001));
+  put(900, 2, 80);  // one more of it
+  EXPECT_TRUE(told_by(keeps_all_, 1, 1'001) == expected(1, 1'001));
 }
 
 TEST_F(NewestSummariesTest, WhatWasSearchedIsKeptAsLongAsThereAreSearches) {
